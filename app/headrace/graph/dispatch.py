@@ -1,0 +1,48 @@
+"""What must be delivered after a commit. The engine returns these; a door pushes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from headrace.graph.ids import TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """A queued task, for `workflow-tasks`. timeout: seconds that one attempt may take."""
+
+    task: TaskId
+    attempt: int
+    delivery: int
+    node_id: str
+    timeout: float
+
+    @property
+    def job_id(self) -> str:
+        """Never used twice: `delivery` only rises."""
+        return f"{self.task}-{self.attempt}-{self.delivery}"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Tasks that ended, for `workflow-dependencies`: their successors may be ready."""
+
+    tasks: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Jobs whose tasks were cancelled before they ran: take them out of the queue."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Tasks that were cancelled while they ran: tell the processes that run them."""
+
+    tasks: tuple[TaskId, ...]
+
+
+Dispatch: TypeAlias = RunTask | Release | Withdraw | Stop

@@ -1,0 +1,144 @@
+"""What a node type is: a Config, `start()`, perhaps `resume()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from headrace.errors import Problem
+from headrace.graph.json_types import JsonValue
+from headrace.graph.outcome import Outcome
+from headrace.graph.template import Scope, render
+
+
+class Config(BaseModel):
+    """A node's settings: camelCase on the wire. Unknown keys are kept, clients store their own there."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a run's log. type: info | error | node-output | system. kind: what wrote it, as `api`."""
+
+    type: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """An outgoing call. timeout: seconds for the whole exchange. content: the body, None for none."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    params: tuple[tuple[str, str], ...] = ()
+    content: bytes | None = None
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back. reason: the status's text. body: at most the limit of a node's output."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http(Protocol):
+    """Outgoing calls, behind the guard that keeps them off private addresses."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse: ...
+
+
+@dataclass(slots=True)
+class NodeContext:
+    """What a node sees of its run while it executes.
+
+    input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
+    """
+
+    run_id: str
+    node_id: str
+    node_name: str
+    attempt: int
+    idempotency_key: str
+    scope: Scope
+    http: Http
+    log: list[LogLine] = field(default_factory=list)
+
+    @property
+    def input(self) -> JsonValue:
+        return self.scope.input
+
+    def say(self, kind: str, message: str, type: str = "node-output") -> None:
+        """Writes a line into the run's log, committed together with the node's result."""
+        self.log.append(LogLine(type, kind, message))
+
+    def render(self, text: str) -> str:
+        """Fills in `{{ path }}`. A missing value becomes '' and a warning in the run's log."""
+        rendered = render(text, self.scope)
+        for path in rendered.missing:
+            self.say("warning", f"Template value '{path}' is missing", type="info")
+        return rendered.text
+
+
+C = TypeVar("C", bound=Config)
+
+
+class NodeType(Generic[C]):
+    """A node type. Subclasses set the class variables and write `start()`.
+
+    branching: its out-edges may carry labels; `branches()` says which. group: the palette's heading.
+    """
+
+    type: ClassVar[str]
+    group: ClassVar[str]
+    description: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    branching: ClassVar[bool] = False
+    config_model: ClassVar[type[Config]]
+
+    def branches(self, config: C) -> tuple[str, ...]:
+        """The labels that out-edges of this node may carry, in the editor's order."""
+        return ()
+
+    def check(self, config: C) -> Iterable[Problem]:
+        """Problems of a config that its JSON Schema cannot express; paths are relative to the config."""
+        return ()
+
+    def check_start(self, config: C, run_input: JsonValue) -> Iterable[Problem]:
+        """Problems of a run's input when this node is a root; a run with problems is not started."""
+        return ()
+
+    async def start(self, context: NodeContext, config: C) -> Outcome:
+        """Executes the node."""
+        raise NotImplementedError
+
+    async def resume(self, context: NodeContext, config: C) -> Outcome:
+        """Goes on after a `Waiting`."""
+        raise NotImplementedError
+
+
+class NodeRegistry:
+    """Node types by name and alias, in palette order."""
+
+    def __init__(self, types: Iterable[NodeType[Config]]) -> None:
+        self._types = tuple(types)
+        self._by_name = {name: one for one in self._types for name in (one.type, *one.aliases)}
+
+    def __iter__(self) -> Iterator[NodeType[Config]]:
+        return iter(self._types)
+
+    def get(self, type: str) -> NodeType[Config] | None:
+        return self._by_name.get(type)
+
+    def names(self) -> list[str]:
+        return sorted(self._by_name)
