@@ -1,0 +1,170 @@
+"""Delivers what the engine returned: writes RQ's jobs, takes them back, tells processes to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar, assert_never
+from uuid import uuid4
+
+from redis import Redis
+from redis.client import Pipeline
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.utils import now
+
+from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop, Withdraw
+from headrace.queues.connection import answering
+from headrace.queues.live import publish_stops
+from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, TASKS
+
+_TIMEOUT_MARGIN = 60
+"""Seconds that RQ waits longer than the engine, whose own timeout is to act first."""
+
+_RELEASE_TIMEOUT = 300
+_TASK_RESULT_TTL = 60
+_RELEASE_RESULT_TTL = 10
+_FAILURE_TTL = 86_400
+
+_CHUNK = 1_000
+"""Jobs a round trip: 10,000 in one pipeline would hold megabytes here and Redis' one thread there."""
+
+# An id that a worker has claimed is no longer in the list: its job is left alone. Many ids are taken out in
+# one pass over the list, because each LREM walks it from the head.
+_WITHDRAW = """
+local queue, wanted, withdrawn = KEYS[1], {}, {}
+if #ARGV <= 8 then
+  for _, id in ipairs(ARGV) do
+    if redis.call('LREM', queue, 1, id) == 1 then withdrawn[#withdrawn + 1] = id end
+  end
+else
+  for _, id in ipairs(ARGV) do wanted[id] = true end
+  local kept = {}
+  for _, id in ipairs(redis.call('LRANGE', queue, 0, -1)) do
+    if wanted[id] then withdrawn[#withdrawn + 1] = id else kept[#kept + 1] = id end
+  end
+  if #withdrawn > 0 then
+    redis.call('DEL', queue)
+    for first = 1, #kept, 1000 do
+      redis.call('RPUSH', queue, unpack(kept, first, math.min(first + 999, #kept)))
+    end
+  end
+end
+for _, id in ipairs(withdrawn) do
+  redis.call('UNLINK', 'rq:job:' .. id, 'rq:job:' .. id .. ':dependents', 'rq:job::' .. id .. ':dependencies')
+end
+return #withdrawn
+"""
+
+T = TypeVar("T")
+
+
+class Broker:
+    """Pushes dispatches to RQ's queues and to the processes that listen.
+
+    Nothing is pushed exactly once: a push that failed half-way may be repeated, and the claim in the database
+    decides which job counts.
+    """
+
+    def __init__(self, connection: Redis) -> None:
+        self._connection = connection
+
+    def push(self, dispatches: Sequence[Dispatch]) -> None:
+        """Delivers all of it, in one round trip for each 1,000 dispatches; raises QueueUnavailable.
+
+        After an error some jobs may be queued and others not; the sweep delivers the rest.
+        """
+        with answering():
+            for some in _chunks(dispatches):
+                self._push(some)
+
+    async def push_async(self, dispatches: Sequence[Dispatch]) -> None:
+        """`push` in a thread; raises QueueUnavailable."""
+        if dispatches:
+            await asyncio.to_thread(self.push, dispatches)
+
+    def _push(self, dispatches: Sequence[Dispatch]) -> None:
+        with self._connection.pipeline(transaction=False) as pipeline:
+            jobs = []
+            for dispatch in dispatches:
+                match dispatch:
+                    case RunTask():
+                        jobs.append(_run_job(dispatch, self._connection))
+                    case Release():
+                        jobs.append(_release_job(dispatch, self._connection))
+                    case Withdraw():
+                        pipeline.eval(_WITHDRAW, 1, _key(TASKS), *dispatch.job_ids)
+                    case Stop():
+                        publish_stops(pipeline, dispatch.tasks)
+                    case _:
+                        assert_never(dispatch)
+            _enqueue(pipeline, jobs)
+            pipeline.execute()
+
+
+def _enqueue(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
+    """What `Queue.enqueue_many` writes, with one push for a batch instead of one for each job."""
+    for job in jobs:
+        job.save(pipeline=pipeline)
+    for queue in (TASKS, DEPENDENCIES):
+        ids = [job.id for job in jobs if job.origin == queue]
+        if ids:
+            pipeline.sadd(Queue.redis_queues_keys, _key(queue))
+            pipeline.rpush(_key(queue), *ids)
+
+
+def _key(queue: str) -> str:
+    return f"{Queue.redis_queue_namespace_prefix}{queue}"
+
+
+def _run_job(task: RunTask, connection: Redis) -> Job:
+    run, node = str(task.task.run_id), task.node_id
+    return _queued(
+        Job.create(
+            RUN_TASK,
+            args=[str(task.task), task.attempt, task.delivery],
+            id=task.job_id,
+            origin=TASKS,
+            description=f"run {run} node {node}",
+            meta={"run": run, "node": node},
+            timeout=math.ceil(task.timeout) + _TIMEOUT_MARGIN,
+            result_ttl=_TASK_RESULT_TTL,
+            failure_ttl=_FAILURE_TTL,
+            status=JobStatus.QUEUED,
+            connection=connection,
+            serializer=JSONSerializer,
+        )
+    )
+
+
+def _release_job(release: Release, connection: Redis) -> Job:
+    tasks = [str(task) for task in release.tasks]
+    return _queued(
+        Job.create(
+            RELEASE,
+            args=[tasks],
+            id=uuid4().hex,
+            origin=DEPENDENCIES,
+            description=f"release {tasks[0]}" + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""),
+            timeout=_RELEASE_TIMEOUT,
+            result_ttl=_RELEASE_RESULT_TTL,
+            failure_ttl=_FAILURE_TTL,
+            status=JobStatus.QUEUED,
+            connection=connection,
+            serializer=JSONSerializer,
+        )
+    )
+
+
+def _queued(job: Job) -> Job:
+    job.enqueued_at = now()
+    return job
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

@@ -1,0 +1,96 @@
+"""Looks at RQ's queues and workers without changing them (RQ's own `count` cleans up as it counts)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+from rq.utils import as_text
+
+from headrace.queues.connection import answering
+from headrace.queues.names import DEPENDENCIES, TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How many jobs stand where. finished and failed: those that RQ still keeps."""
+
+    name: str
+    queued: int
+    started: int
+    finished: int
+    failed: int
+    deferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class RqWorker:
+    """A worker as RQ and its dashboard know it. last_heartbeat: ISO 8601, as RQ writes it."""
+
+    name: str
+    queues: tuple[str, ...]
+    state: str
+    current_job: str | None
+    pid: int | None
+    host: str
+    last_heartbeat: str
+    succeeded: int
+    failed: int
+
+
+def queue_depths(connection: Redis, names: Sequence[str] = (TASKS, DEPENDENCIES)) -> list[QueueDepth]:
+    """The depth of each queue, in one round trip; raises QueueUnavailable."""
+    moment = time.time()
+    with answering(), connection.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.llen(f"rq:queue:{name}")
+            pipeline.zcard(f"rq:wip:{name}")
+            pipeline.zcount(f"rq:finished:{name}", moment, "+inf")
+            pipeline.zcount(f"rq:failed:{name}", moment, "+inf")
+            pipeline.zcard(f"rq:deferred:{name}")
+        counts = iter(pipeline.execute())
+    return [QueueDepth(name, *(next(counts) for _ in range(5))) for name in names]
+
+
+def live_job_ids(connection: Redis, queue: str) -> set[str]:
+    """The jobs that somebody will run or is running; raises QueueUnavailable.
+
+    Those in the queue's list, those that a stock worker has just popped, and those started.
+    """
+    key = f"rq:queue:{queue}"
+    # In a transaction: a job that moves on between two reads would be in neither.
+    with answering(), connection.pipeline(transaction=True) as pipeline:
+        pipeline.lrange(key, 0, -1)
+        pipeline.lrange(f"{key}:intermediate", 0, -1)
+        pipeline.zrange(f"rq:wip:{queue}", 0, -1)
+        waiting, popped, started = pipeline.execute()
+    # A started entry is `<job id>:<execution id>`.
+    return {entry.decode().partition(":")[0] for entry in (*waiting, *popped, *started)}
+
+
+def rq_workers(connection: Redis) -> list[RqWorker]:
+    """The workers that RQ lists and whose keys have not expired, by name; raises QueueUnavailable."""
+    with answering():
+        keys = sorted(map(as_text, connection.smembers("rq:workers")))
+        with connection.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hgetall(key)
+            hashes = pipeline.execute()
+    return [_worker(key, fields) for key, fields in zip(keys, hashes, strict=True) if fields]
+
+
+def _worker(key: str, raw: dict[bytes, bytes]) -> RqWorker:
+    fields = {name.decode(): value.decode() for name, value in raw.items()}
+    return RqWorker(
+        name=key.removeprefix("rq:worker:"),
+        queues=tuple(filter(None, fields.get("queues", "").split(","))),
+        state=fields.get("state", "?"),
+        current_job=fields.get("current_job"),
+        pid=int(fields["pid"]) if fields.get("pid") else None,
+        host=fields.get("hostname", ""),
+        last_heartbeat=fields.get("last_heartbeat", ""),
+        succeeded=int(fields.get("successful_job_count", 0)),
+        failed=int(fields.get("failed_job_count", 0)),
+    )
