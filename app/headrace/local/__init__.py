@@ -1,0 +1,1 @@
+"""The embedded stack: real servers and workers as children of one process."""
