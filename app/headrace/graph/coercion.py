@@ -24,6 +24,7 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 Value: TypeAlias = "JsonValue | Missing"
 
+_NOTHING = (None, MISSING)
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _DECIMAL = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = re.compile(_DECIMAL)
@@ -153,9 +154,29 @@ def strictly_equal(left: Value, right: Value) -> bool:
     return not isinstance(right, bool) and left == right
 
 
-def before(left: str, right: str) -> bool:
-    """`left < right` of two texts: by UTF-16 code units, as JavaScript orders them."""
-    return _code_units(left) < _code_units(right)
+def loosely_equal(left: Value, right: Value) -> bool:
+    """`left == right` of what is no list and no object: '5' equals 5, null equals only what is missing."""
+    if left in _NOTHING or right in _NOTHING:
+        return left in _NOTHING and right in _NOTHING
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right
+    return _exact(left) == _exact(right)
+
+
+def order(left: Value, right: Value) -> int | None:
+    """-1, 0 or 1, and None where there is no order. Two texts by UTF-16 code units, all else as numbers."""
+    if isinstance(left, str) and isinstance(right, str):
+        units, others = _code_units(left), _code_units(right)
+        return (units > others) - (units < others)
+    number, other = _exact(left), _exact(right)
+    if math.isnan(number) or math.isnan(other):
+        return None
+    return (number > other) - (number < other)
+
+
+def _exact(value: Value) -> float:
+    """As `to_number`, but an integer is not rounded."""
+    return value if isinstance(value, int) else to_number(value)
 
 
 def _code_units(text: str) -> bytes:
