@@ -58,15 +58,15 @@ class Child:
                 # Ctrl-C in a terminal is for the parent, which then stops its children in order.
                 start_new_session=True,
             )
-        self.pid, self._identity = self._read_report()
+        self.pid, self._identity = self._read_report(command[0])
 
-    def _read_report(self) -> tuple[int, str]:
+    def _read_report(self, program: str) -> tuple[int, str]:
         with self._held.makefile("r") as lines:
             pid, _, identity = lines.readline().strip().partition(" ")
         if not pid:
             self._leash.wait()
             self._held.close()
-            raise HeadraceError(f"a child process could not be started: {self._leash.args}")
+            raise HeadraceError(f"{program} could not be started")
         return int(pid), identity
 
     def poll(self) -> int | None:
