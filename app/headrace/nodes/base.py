@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
-from headrace.errors import Problem
+from headrace.errors import HeadraceError, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Outcome
-from headrace.graph.template import Scope, render
+from headrace.graph.template import Rendered, Scope, render, render_json
 
 
 class Config(BaseModel):
-    """A node's settings: camelCase on the wire. Unknown keys are kept, clients store their own there."""
+    """A node's settings: camelCase on the wire. Unknown keys are kept, clients store their own there.
+
+    null for a setting means its default: editors save empty fields so.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_default(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        known = {name for field, info in cls.model_fields.items() for name in (field, info.alias)}
+        return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +63,46 @@ class HttpResponse:
     body: bytes
 
 
+class HttpError(HeadraceError):
+    """The call brought no answer."""
+
+    code = "HttpError"
+    retryable = True
+
+
+class HttpTimeout(HttpError):
+    """Request timeout"""
+
+    code = "HttpTimeout"
+
+
+class InvalidRequest(HttpError):
+    """The request cannot be sent."""
+
+    code = "InvalidRequest"
+    retryable = False
+
+
+class RefusedAddress(HttpError):
+    """The address may not be reached."""
+
+    code = "RefusedAddress"
+    retryable = False
+
+
+class ResponseTooLarge(HttpError):
+    """The response is too large."""
+
+    code = "ResponseTooLarge"
+    retryable = False
+
+
 class Http(Protocol):
     """Outgoing calls, behind the guard that keeps them off private addresses."""
 
-    async def send(self, request: HttpRequest) -> HttpResponse: ...
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Makes the call and follows its redirects; raises HttpError (or a subclass) and nothing else."""
+        ...
 
 
 @dataclass(slots=True)
@@ -84,13 +131,21 @@ class NodeContext:
 
     def render(self, text: str) -> str:
         """Fills in `{{ path }}`. A missing value becomes '' and a warning in the run's log."""
-        rendered = render(text, self.scope)
+        return self._warned(render(text, self.scope))
+
+    def render_json(self, text: str) -> str:
+        """As `render`, for a text that is JSON: values are escaped, so that a quote in one breaks nothing."""
+        return self._warned(render_json(text, self.scope))
+
+    def _warned(self, rendered: Rendered) -> str:
         for path in rendered.missing:
             self.say("warning", f"Template value '{path}' is missing", type="info")
         return rendered.text
 
 
 C = TypeVar("C", bound=Config)
+# Inside NodeType the name `type` is the node type's own.
+ConfigModel: TypeAlias = type[Config]
 
 
 class NodeType(Generic[C]):
@@ -104,7 +159,7 @@ class NodeType(Generic[C]):
     description: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     branching: ClassVar[bool] = False
-    config_model: ClassVar[type[Config]]
+    config_model: ClassVar[ConfigModel]
 
     def branches(self, config: C) -> tuple[str, ...]:
         """The labels that out-edges of this node may carry, in the editor's order."""
