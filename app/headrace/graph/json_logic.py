@@ -109,8 +109,9 @@ class _Branching:
         return [self.evaluation.apply(part, self.data, self.levels) for part in self.operands]
 
     def value(self, index: int) -> Value:
-        """Null for an operand that is not there."""
-        return self.evaluation.apply(self._operand(index), self.data, self.levels)
+        """The operand's value, null if there is no such operand."""
+        part = self.operands[index] if index < len(self.operands) else None
+        return self.evaluation.apply(part, self.data, self.levels)
 
     def items(self) -> list[JsonValue]:
         """The list that the first operand gives; empty if it gives anything else."""
@@ -120,10 +121,9 @@ class _Branching:
     def of(self, item: JsonValue) -> Value:
         """What the second operand says of an item."""
         self.evaluation.meter.spend(1)
-        return self.evaluation.apply(self._operand(1), item, self.levels)
-
-    def _operand(self, index: int) -> JsonValue:
-        return self.operands[index] if index < len(self.operands) else None
+        if len(self.operands) < 2:
+            return MISSING
+        return self.evaluation.apply(self.operands[1], item, self.levels)
 
 
 def _if(use: _Branching) -> Value:

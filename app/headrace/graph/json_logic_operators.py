@@ -87,7 +87,7 @@ def truthy(value: Value) -> bool:
 def _in(call: Call) -> bool:
     needle, hay = call[0], call[1]
     if isinstance(hay, str):
-        return call.string(needle) in hay
+        return hay != "" and call.string(needle) in hay  # json-logic-js finds nothing in '', not even ''
     if isinstance(hay, list):
         length = len(needle) if isinstance(needle, str) else 0
         call.meter.spend(len(hay) // ITEMS_A_STEP + len(hay) * (length // CHARS_A_STEP))
