@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import anyio
 import pytest
 import redis
 from hypothesis import settings
 
-from support import servers
+from headrace.engine.program import Engine
+from headrace.nodes.builtin import builtin
+from headrace.store.db import Database
+from support import databases, servers
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -53,4 +57,29 @@ def redis_url(redis_server: str) -> str:
     return url
 
 
-# Here: the fixture that copies a migrated template database for each test.
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str) -> str:
+    """The name of a migrated database that tests copy."""
+    return anyio.run(databases.make_template, postgres_server)
+
+
+@pytest.fixture
+def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    url = anyio.run(databases.copy, postgres_server, template_database)
+    yield url
+    anyio.run(databases.drop, postgres_server, url)
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """The test's database, open."""
+    database = Database.connect(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def engine(db: Database) -> Engine:
+    """The engine with the shipped node types, on the test's database."""
+    return Engine.over(db, builtin())

@@ -1,8 +1,11 @@
-"""The JSON value type that every floor shares."""
+"""The JSON value type that every floor shares: pydantic's, so that models can hold it too."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-JsonObject: TypeAlias = "dict[str, JsonValue]"
+from pydantic import JsonValue
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+__all__ = ["JsonObject", "JsonValue"]

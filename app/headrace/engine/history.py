@@ -1,0 +1,51 @@
+"""The events that the engine writes, in one place: docs/reference/events.md lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonObject
+from headrace.graph.states import RunStatus, TaskStatus
+from headrace.nodes.base import LogLine
+from headrace.store.events import LOG, Event
+
+
+def task(task_id: TaskId, node_id: str, status: TaskStatus, **data: str | int | float | None) -> Event:
+    """A task's new status: `task.completed` and so on."""
+    facts: JsonObject = {key: value for key, value in data.items() if value is not None}
+    return Event(task_id.run_id, f"task.{status}", task_id.position, node_id, data=facts or None)
+
+
+def run_started(run_id: UUID) -> list[Event]:
+    return [Event(run_id, "run.started"), system_line(run_id, "Async workflow run started")]
+
+
+def run_ended(run_id: UUID, status: RunStatus, reason: str | None) -> list[Event]:
+    data: JsonObject = {"status": status.value, "reason": reason}
+    return [Event(run_id, f"run.{status}", data=data), system_line(run_id, f"Workflow run {status}")]
+
+
+def run_cancelling(run_id: UUID) -> list[Event]:
+    return [Event(run_id, "run.cancelling"), system_line(run_id, "Workflow run cancelled")]
+
+
+def system_line(run_id: UUID, message: str) -> Event:
+    """A line of the log that no node wrote."""
+    return Event(run_id, LOG, message=message, data={"type": "system"})
+
+
+def lines(task_id: TaskId, node_id: str, node_name: str, log: Sequence[LogLine]) -> list[Event]:
+    """What a node wrote into the log."""
+    return [
+        Event(
+            task_id.run_id,
+            LOG,
+            task_id.position,
+            node_id,
+            line.message.replace("\x00", ""),
+            {"type": line.type, "kind": line.kind, "name": node_name},
+        )
+        for line in log
+    ]

@@ -1,0 +1,216 @@
+"""The dependency check: what ended tasks release. One transaction for all runs of a batch.
+
+Run twice, nothing happens: a task is propagated once, under its run's lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.closing import count_and_close, queued_events, stop_rest
+from headrace.engine.program import Engine, Program
+from headrace.engine.stopping import fail_run, stop_dispatches
+from headrace.errors import StoreUnavailable
+from headrace.graph.decide import Cascade, FailureCare, failure_care, released_by
+from headrace.graph.definition import OnFailure
+from headrace.graph.dispatch import Dispatch
+from headrace.graph.ids import TaskId
+from headrace.graph.join import EdgeOutcome
+from headrace.graph.states import RunStatus, TaskStatus
+from headrace.log import Log
+from headrace.store import events, releases, runs
+from headrace.store.db import Tx
+from headrace.store.releases import Cancelled, Propagated
+from headrace.store.runs import LockedRun
+from headrace.store.tasks import Queued
+
+_log = Log("headrace.engine")
+_FAST = "a node failed and the workflow fails fast"
+
+
+async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
+    """Tells the successors of ended tasks; returns the jobs of those that are ready.
+
+    A run whose release cannot be decided or written fails with EngineError; the others go on.
+    """
+    if not tasks:
+        return []
+    try:
+        return await engine.db.transact(partial(_release, engine, tasks))
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # whatever is wrong with one run must not hold up the others
+        by_run = _by_run(tasks)
+        if len(by_run) == 1:
+            _log.exception("release_failed", run=str(tasks[0].run_id))
+            await fail_run(engine, tasks[0].run_id, f"EngineError: {error}")
+            return []
+    groups = list(by_run.values())
+    middle = len(groups) // 2
+    halves = (groups[:middle], groups[middle:])
+    return [
+        one for half in halves for one in await release(engine, [task for group in half for task in group])
+    ]
+
+
+@dataclass(slots=True)
+class _Step:
+    """One run in a release: what ended, what follows, what was stopped."""
+
+    run: LockedRun
+    program: Program
+    propagated: list[Propagated]
+    cascade: Cascade
+    stopped: list[Cancelled] = field(default_factory=list)
+
+    @property
+    def ended(self) -> Counter[TaskStatus]:
+        counts = Counter(one.status for one in self.propagated)
+        counts.update(one.status for one in self.cascade.decision.ended.values())
+        return counts
+
+
+async def _release(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Dispatch]:
+    locked = await runs.lock(tx, [task.run_id for task in tasks])
+    propagated = await releases.propagate(tx, [task for task in tasks if task.run_id in locked])
+    steps = await _steps(engine, tx, locked, propagated)
+    await _cascade(tx, steps)
+    queued = await releases.move(tx, await _moves(tx, steps))
+    await events.append(tx, [*_ended_events(steps), *queued_events(queued)])
+    counts = {step.run.id: step.ended for step in steps}
+    for step in steps:
+        if _fails_fast(step):
+            rest = await stop_rest(tx, step.run, step.program, RunStatus.FAILED, _FAST)
+            counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
+            step.stopped += rest
+    programs = {step.run.id: step.program for step in steps}
+    queued += await count_and_close(tx, locked, programs, counts)
+    return _dispatches(steps, queued)
+
+
+async def _steps(
+    engine: Engine, tx: Tx, locked: Mapping[UUID, LockedRun], propagated: Sequence[Propagated]
+) -> list[_Step]:
+    ended: dict[UUID, list[Propagated]] = defaultdict(list)
+    for one in propagated:
+        ended[one.task.run_id].append(one)
+    versions = {run_id: (locked[run_id].workflow_id, locked[run_id].version) for run_id in ended}
+    programs = await engine.programs.load(tx, versions.values())
+    steps = []
+    for run_id, group in sorted(ended.items()):
+        program = programs[versions[run_id]]
+        cascade = Cascade(program.plan, {one.task.position: one.outcomes for one in group})
+        steps.append(_Step(locked[run_id], program, group, cascade))
+    return steps
+
+
+async def _cascade(tx: Tx, steps: Sequence[_Step]) -> None:
+    """Loads what the cascades ask for until all is decided; one query a wave for all runs."""
+    while True:
+        wanted = {
+            TaskId(step.run.id, position): len(step.program.plan.nodes[position].in_edges)
+            for step in steps
+            for position in step.cascade.missing()
+        }
+        found = await releases.views(tx, wanted) if wanted else {}
+        for step in steps:
+            run_id = step.run.id
+            step.cascade.load({task.position: view for task, view in found.items() if task.run_id == run_id})
+        if not await _cancel_losers(tx, steps) and not wanted:
+            return
+
+
+async def _cancel_losers(tx: Tx, steps: Sequence[_Step]) -> bool:
+    """Cancels what met joins no longer wait for; whether there was anything."""
+    any_lost = False
+    for step in steps:
+        losers = step.cascade.losers()
+        if losers:
+            any_lost = True
+            nodes = step.program.plan.nodes
+            letters = {
+                position: EdgeOutcome.CANCELLED.value * len(nodes[position].out_edges) for position in losers
+            }
+            lost = await releases.cancel(
+                tx, step.run.id, letters, "a join that was met no longer waits for it"
+            )
+            step.stopped += lost
+            step.cascade.cancelled({one.task.position: losers[one.task.position] for one in lost})
+    return any_lost
+
+
+async def _moves(tx: Tx, steps: Sequence[_Step]) -> list[releases.Move]:
+    known = await _known_outcomes(tx, steps)
+    moves = []
+    for step in steps:
+        decision, plan, run_id = step.cascade.decision, step.program.plan, step.run.id
+        ready = set(decision.ready)
+        for position in sorted(decision.tallies.keys() | ready | decision.ended.keys()):
+            edges = released_by(plan, position, known[run_id]) if position in ready else None
+            task = TaskId(run_id, position)
+            ended = decision.ended.get(position)
+            moves.append(releases.Move(task, decision.tallies.get(position), edges, ended))
+    return moves
+
+
+async def _known_outcomes(tx: Tx, steps: Sequence[_Step]) -> dict[UUID, dict[int, str]]:
+    """Outcomes of all parents of the ready tasks; those of this release are at hand."""
+    known: dict[UUID, dict[int, str]] = {}
+    missing: list[TaskId] = []
+    for step in steps:
+        here = {one.task.position: one.outcomes for one in step.propagated}
+        here |= {position: ended.outcomes for position, ended in step.cascade.decision.ended.items()}
+        known[step.run.id] = here
+        parents = {
+            edge.source for ready in step.cascade.decision.ready for edge in step.program.plan.into(ready)
+        }
+        missing += [TaskId(step.run.id, position) for position in sorted(parents - here.keys())]
+    for task, letters in (await releases.outcomes(tx, missing) if missing else {}).items():
+        known[task.run_id][task.position] = letters
+    return known
+
+
+def _fails_fast(step: _Step) -> bool:
+    """Whether a failure that nobody handles ends the run now."""
+    plan = step.program.plan
+    if plan.on_failure is not OnFailure.FAIL_FAST or step.run.verdict is not None or step.run.phase != "main":
+        return False
+    spread = any(one.status is TaskStatus.UPSTREAM_FAILED for one in step.cascade.decision.ended.values())
+    return spread or any(
+        one.status is TaskStatus.FAILED
+        and failure_care(plan, one.task.position, one.outcomes) is FailureCare.UNHANDLED
+        for one in step.propagated
+    )
+
+
+def _ended_events(steps: Sequence[_Step]) -> list[events.Event]:
+    return [
+        history.task(
+            TaskId(step.run.id, position),
+            step.program.plan.nodes[position].id,
+            ended.status,
+            reason=ended.reason,
+            causedBy=ended.caused_by,
+        )
+        for step in steps
+        for position, ended in sorted(step.cascade.decision.ended.items())
+    ]
+
+
+def _dispatches(steps: Sequence[_Step], queued: Sequence[Queued]) -> list[Dispatch]:
+    stopped = [one for step in steps for one in step.stopped]
+    gone = {one.task for one in stopped}
+    jobs: list[Dispatch] = [one.dispatch() for one in queued if one.task not in gone]
+    return jobs + stop_dispatches(stopped)
+
+
+def _by_run(tasks: Sequence[TaskId]) -> dict[UUID, list[TaskId]]:
+    groups: dict[UUID, list[TaskId]] = defaultdict(list)
+    for task in tasks:
+        groups[task.run_id].append(task)
+    return groups

@@ -1,0 +1,184 @@
+"""Recording the answers of nodes: completed, failed, or parked until a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import assert_never
+
+from headrace.engine import history
+from headrace.engine.execute import Execution, Finished
+from headrace.engine.halving import in_halves
+from headrace.engine.program import Engine
+from headrace.errors import HeadraceError
+from headrace.graph.dispatch import Dispatch, Release
+from headrace.graph.edges import Ending, On, Resolution, resolve_edges
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.outcome import Done, Failed, Waiting
+from headrace.graph.retry import next_try
+from headrace.graph.states import TaskStatus
+from headrace.log import Log
+from headrace.nodes.base import LogLine
+from headrace.store import claims, events
+from headrace.store.codec import dump
+from headrace.store.db import Tx
+from headrace.store.recovery import RETRY
+
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes of JSON that one node may answer."""
+
+_log = Log("headrace.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a settlement did. late: tasks whose result came too late and was dropped."""
+
+    dispatches: Sequence[Dispatch]
+    late: Sequence[TaskId]
+
+
+async def settle(
+    engine: Engine, finished: Sequence[Finished], jitter: Callable[[], float] = random.random
+) -> Settled:
+    """Records answers, all in one transaction, and returns the dependency job for those that ended.
+
+    jitter: random numbers in [0, 1) for back-offs.
+    """
+    entries = [_entry(one, jitter()) for one in finished]
+    written = await in_halves(entries, partial(_write, engine), _refused)
+    late = [entry.settlement.task for entry in entries if entry.settlement.task not in written]
+    ended = tuple(
+        entry.settlement.task for entry in written.values() if entry.settlement.outcomes is not None
+    )
+    if late:
+        _log.info("late_results", tasks=len(late))
+    return Settled([Release(ended)] if ended else [], late)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A settlement with the events that go with it."""
+
+    finished: Finished
+    settlement: claims.Settlement
+    events: Sequence[events.Event]
+
+
+async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Entry]:
+    async def work(tx: Tx) -> dict[TaskId, _Entry]:
+        held = await claims.settle(tx, [entry.settlement for entry in entries])
+        written = {entry.settlement.task: entry for entry in entries if entry.settlement.task in held}
+        await events.append(tx, [event for entry in written.values() for event in entry.events])
+        return written
+
+    return await engine.db.transact(work)
+
+
+def _refused(entry: _Entry, error: Exception) -> _Entry:
+    """The one entry of a batch that cannot be stored: its task fails instead."""
+    execution = replace(entry.finished.execution, log=[])
+    failure = Failed(f"the result cannot be stored: {error}", kind="BadOutput", retryable=False)
+    return _entry(Finished(execution, failure), 0.0)
+
+
+def _entry(finished: Finished, jitter: float) -> _Entry:
+    execution, outcome = finished.execution, finished.outcome
+    match outcome:
+        case Done():
+            settlement, notes = _completed(execution, outcome)
+        case Failed():
+            settlement, notes = _failed(execution, outcome, jitter)
+        case Waiting():
+            settlement = _parked(execution, outcome.seconds, outcome.for_what)
+            notes = []
+        case _:
+            assert_never(outcome)
+    return _Entry(finished, settlement, _events(execution, settlement, notes))
+
+
+def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, list[str]]:
+    try:
+        size = len(dump(done.output))
+    except HeadraceError as error:
+        return _ended_badly(execution, Failed(error.message, kind="BadOutput", retryable=False))
+    if size > OUTPUT_LIMIT:
+        message = f"the output has {size} bytes, more than the limit of {OUTPUT_LIMIT}"
+        return _ended_badly(execution, Failed(message, kind="BadOutput", retryable=False))
+    ending = _ending(execution, TaskStatus.COMPLETED, done.output, branches=done.branches)
+    resolution = _resolve(execution, ending)
+    settlement = claims.Settlement(
+        execution.task,
+        execution.claim.token,
+        TaskStatus.COMPLETED,
+        outcomes=resolution.outcomes,
+        output=done.output,
+    )
+    return settlement, resolution.warnings
+
+
+def _failed(execution: Execution, failure: Failed, jitter: float) -> tuple[claims.Settlement, list[str]]:
+    delay = next_try(execution.node.retry, execution.claim.attempt, failure, jitter)
+    if delay is None:
+        return _ended_badly(execution, failure)
+    parked = _parked(execution, delay, RETRY)
+    return replace(parked, error=failure.as_error(), reason=failure.message), []
+
+
+def _ended_badly(execution: Execution, failure: Failed) -> tuple[claims.Settlement, list[str]]:
+    error = failure.as_error()
+    resolution = _resolve(execution, _ending(execution, TaskStatus.FAILED, None, error=error))
+    is_handled = any(
+        edge.on is not On.SUCCESS for edge in execution.program.plan.out(execution.task.position)
+    )
+    settlement = claims.Settlement(
+        execution.task,
+        execution.claim.token,
+        TaskStatus.FAILED,
+        outcomes=resolution.outcomes,
+        error=error,
+        input=execution.scope.input if is_handled else None,
+        reason=failure.message,
+    )
+    return settlement, resolution.warnings
+
+
+def _parked(execution: Execution, wait: float, for_what: str) -> claims.Settlement:
+    return claims.Settlement(
+        execution.task, execution.claim.token, TaskStatus.WAITING, wake_seconds=wait, waits_for=for_what
+    )
+
+
+def _ending(
+    execution: Execution,
+    status: TaskStatus,
+    output: JsonValue,
+    error: JsonObject | None = None,
+    branches: frozenset[str] = frozenset(),
+) -> Ending:
+    return Ending(status, branches, output, error, execution.scope.input, execution.run)
+
+
+def _resolve(execution: Execution, ending: Ending) -> Resolution:
+    edges = execution.program.plan.out(execution.task.position)
+    return resolve_edges(edges, ending, execution.node.allow_failure)
+
+
+def _events(execution: Execution, settlement: claims.Settlement, notes: Sequence[str]) -> list[events.Event]:
+    node, task = execution.node, execution.task
+    log = [*execution.log, *(LogLine("info", "warning", note) for note in notes)]
+    if settlement.reason is not None:
+        log.append(LogLine("error", "error", settlement.reason))
+    moved = history.task(
+        task,
+        node.id,
+        settlement.status,
+        attempt=execution.claim.attempt,
+        reason=settlement.reason,
+        waitsFor=settlement.waits_for,
+        seconds=settlement.wake_seconds,
+    )
+    return [*history.lines(task, node.id, node.name, log), moved]

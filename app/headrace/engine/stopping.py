@@ -1,0 +1,48 @@
+"""Ending what has not ended: a run that the engine cannot go on with, and whom to tell of cancelled tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.program import Engine
+from headrace.graph.dispatch import Dispatch, Stop, Withdraw
+from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
+from headrace.store import events, releases, runs
+from headrace.store.db import Tx
+from headrace.store.releases import Cancelled
+
+
+def stop_dispatches(cancelled: Sequence[Cancelled]) -> list[Dispatch]:
+    """What to tell the queue and the processes about cancelled tasks."""
+    jobs = tuple(
+        f"{one.task}-{one.attempt}-{one.delivery}" for one in cancelled if one.was is TaskStatus.QUEUED
+    )
+    running = tuple(one.task for one in cancelled if one.was is TaskStatus.RUNNING)
+    dispatches: list[Dispatch] = []
+    if jobs:
+        dispatches.append(Withdraw(jobs))
+    if running:
+        dispatches.append(Stop(running))
+    return dispatches
+
+
+async def fail_run(engine: Engine, run_id: UUID, reason: str) -> None:
+    """Ends a run that the engine cannot go on with, without its plan: all that is open is cancelled.
+
+    Nobody is told: late jobs find nothing to claim, and running nodes learn it from their next renewal.
+    """
+
+    async def work(tx: Tx) -> None:
+        locked = await runs.lock(tx, [run_id])
+        if run_id not in locked or locked[run_id].status in RUN_ENDED:
+            return
+        counts = Counter(await releases.abandon(tx, run_id, reason))
+        if counts:
+            await runs.count_down(tx, {run_id: counts})
+        await runs.finish(tx, run_id, RunStatus.FAILED, reason)
+        await events.append(tx, history.run_ended(run_id, RunStatus.FAILED, reason))
+
+    await engine.db.transact(work)

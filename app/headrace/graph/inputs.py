@@ -1,0 +1,86 @@
+"""What a node gets: the fan-in rule and the names that its templates may use, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.errors import TooLarge
+from headrace.graph.edges import On
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.plan import Plan
+from headrace.graph.states import TaskStatus
+from headrace.graph.template import Scope
+
+MERGED_INPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes of JSON that the outputs merged into one input may have together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an ended task left. size: bytes of its output as JSON. input: kept of failed tasks only."""
+
+    status: TaskStatus
+    output: JsonValue = None
+    error: JsonObject | None = None
+    input: JsonValue = None
+    size: int = 0
+
+
+def node_input(
+    plan: Plan, position: int, released_by: Sequence[int], results: Mapping[int, Result], run_input: JsonValue
+) -> JsonValue:
+    """The input of a task: a root's is the run's; of one taken parent its output; of several, merged.
+
+    released_by: indexes of the TAKEN in-edges. results: of their sources, by position.
+    Raises TooLarge when the outputs to merge have more than MERGED_INPUT_LIMIT bytes.
+    """
+    if not plan.nodes[position].in_edges:
+        return run_input
+    edges = [plan.edges[index] for index in released_by]
+    if sum(results[edge.source].size for edge in edges) > MERGED_INPUT_LIMIT:
+        raise TooLarge(f"the merged input of node '{plan.nodes[position].id}' is larger than 8 MiB")
+    values = [_over_edge(edge.on, results[edge.source]) for edge in edges]
+    return values[0] if len(values) == 1 else _merged(values)
+
+
+def node_scope(
+    plan: Plan, position: int, released_by: Sequence[int], results: Mapping[int, Result], run: JsonObject
+) -> Scope:
+    """Input and names of a task's templates. run: {id, workflowId, version, input, ...}."""
+    run_input = run.get("input")
+    referenced: JsonObject = {
+        plan.nodes[other].id: _as_name(results[other])
+        for other in plan.nodes[position].references
+        if other in results
+    }
+    parents: JsonObject = {
+        plan.nodes[plan.edges[index].source].id: results[plan.edges[index].source].output
+        for index in released_by
+    }
+    names: JsonObject = {"input": run_input, "nodes": referenced, "parents": parents, "run": run}
+    return Scope(node_input(plan, position, released_by, results, run_input), names)
+
+
+def needed(plan: Plan, position: int, released_by: Sequence[int]) -> frozenset[int]:
+    """Positions whose results the input and the templates of a task need: known before it runs."""
+    parents = {plan.edges[index].source for index in released_by}
+    return frozenset(parents | set(plan.nodes[position].references))
+
+
+def _over_edge(on: On, result: Result) -> JsonValue:
+    if result.status is TaskStatus.FAILED and on is not On.SUCCESS:
+        return {"error": result.error, "input": result.input}
+    return result.output
+
+
+def _merged(values: Sequence[JsonValue]) -> JsonValue:
+    merged: JsonObject = {}
+    for value in values:
+        if isinstance(value, dict):
+            merged |= value
+    return merged
+
+
+def _as_name(result: Result) -> JsonObject:
+    return {"status": result.status.value, "output": result.output, "error": result.error}

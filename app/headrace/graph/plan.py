@@ -1,0 +1,159 @@
+"""A definition made ready for running: positions instead of names, edges both ways, defaults resolved."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from headrace.graph.definition import Definition, Node, OnFailure
+from headrace.graph.edges import PlanEdge
+from headrace.graph.join import Join
+from headrace.graph.json_types import JsonObject
+from headrace.graph.retry import RetryPolicy
+from headrace.graph.template import references
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """A node of a plan. Edges are indexes into `Plan.edges`, references positions of other nodes.
+
+    attempt_timeout: seconds. is_final: it runs when all others have ended.
+    """
+
+    position: int
+    id: str
+    type: str
+    name: str
+    config: JsonObject
+    join: Join
+    retry: RetryPolicy
+    attempt_timeout: float
+    max_lost: int
+    allow_failure: bool
+    is_final: bool
+    in_edges: tuple[int, ...]
+    out_edges: tuple[int, ...]
+    references: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A frozen version's graph. Positions are a stable topological order of the nodes."""
+
+    nodes: tuple[PlanNode, ...]
+    edges: tuple[PlanEdge, ...]
+    on_failure: OnFailure
+    outputs: JsonObject
+
+    @cached_property
+    def by_id(self) -> dict[str, PlanNode]:
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """Positions that start with the run."""
+        return tuple(node.position for node in self.nodes if not node.in_edges and not node.is_final)
+
+    @cached_property
+    def finals(self) -> tuple[int, ...]:
+        """Positions that run when all others have ended."""
+        return tuple(node.position for node in self.nodes if node.is_final)
+
+    def out(self, position: int) -> list[PlanEdge]:
+        return [self.edges[index] for index in self.nodes[position].out_edges]
+
+    def into(self, position: int) -> list[PlanEdge]:
+        return [self.edges[index] for index in self.nodes[position].in_edges]
+
+    def losers(self, join: int) -> list[int]:
+        """Positions all of whose paths lead to `join`: what it need not wait for once it is met."""
+        doomed = {join}
+        for position in range(join - 1, -1, -1):
+            targets = {edge.target for edge in self.out(position)}
+            if targets and targets <= doomed:
+                doomed.add(position)
+        return sorted(doomed - {join})
+
+
+def make_plan(definition: Definition) -> Plan:
+    """The plan of a valid definition (see `headrace.graph.validate`)."""
+    names = topological_order(definition)
+    at = {name: position for position, name in enumerate(names)}
+    edges = tuple(_plan_edges(definition, at))
+    incoming = _indexes(len(names), ((edge.target, edge.index) for edge in edges))
+    outgoing = _indexes(len(names), ((edge.source, edge.index) for edge in edges))
+    by_name = {node.id: node for node in definition.nodes}
+    nodes = tuple(
+        _plan_node(by_name[name], position, incoming[position], outgoing[position], at)
+        for position, name in enumerate(names)
+    )
+    return Plan(nodes, edges, definition.on_failure, definition.outputs)
+
+
+def topological_order(definition: Definition) -> list[str]:
+    """Node ids, parents before children, otherwise as written. Nodes of a cycle are left out."""
+    rank = {node.id: number for number, node in enumerate(definition.nodes)}
+    targets: dict[str, list[str]] = {name: [] for name in rank}
+    missing = dict.fromkeys(rank, 0)
+    for edge in definition.edges:
+        if edge.source in rank and edge.target in rank:
+            targets[edge.source].append(edge.target)
+            missing[edge.target] += 1
+    ready = [rank[name] for name, count in missing.items() if count == 0]
+    heapq.heapify(ready)
+    order: list[str] = []
+    while ready:
+        name = definition.nodes[heapq.heappop(ready)].id
+        order.append(name)
+        for target in targets[name]:
+            missing[target] -= 1
+            if missing[target] == 0:
+                heapq.heappush(ready, rank[target])
+    return order
+
+
+def _plan_edges(definition: Definition, at: dict[str, int]) -> Iterator[PlanEdge]:
+    slots: Counter[str] = Counter()
+    for index, edge in enumerate(definition.edges):
+        yield PlanEdge(
+            index=index,
+            slot=slots[edge.source],
+            id=edge.label,
+            source=at[edge.source],
+            target=at[edge.target],
+            branch=edge.branch,
+            on=edge.on,
+            when=edge.when,
+        )
+        slots[edge.source] += 1
+
+
+def _plan_node(
+    node: Node, position: int, incoming: Sequence[int], outgoing: Sequence[int], at: dict[str, int]
+) -> PlanNode:
+    return PlanNode(
+        position=position,
+        id=node.id,
+        type=node.type,
+        name=node.name or node.id,
+        config=node.config,
+        join=node.join_rule(),
+        retry=node.retry.policy(),
+        attempt_timeout=node.timeouts.attempt,
+        max_lost=node.max_lost,
+        allow_failure=node.allow_failure,
+        is_final=node.is_final,
+        in_edges=tuple(incoming),
+        out_edges=tuple(outgoing),
+        references=tuple(sorted(at[name] for name in references(node.config) if name in at)),
+    )
+
+
+def _indexes(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(count)]
+    for position, index in pairs:
+        found[position].append(index)
+    return found

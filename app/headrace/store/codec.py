@@ -1,0 +1,31 @@
+"""JSON on its way into and out of the database."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from headrace.graph.json_types import JsonValue
+from headrace.store.db import BadValue
+
+
+def dump(value: JsonValue) -> str:
+    """JSON text; raises BadValue for what JSON or PostgreSQL cannot hold (NaN, lone surrogates, NUL)."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text.encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadValue(f"the value is not JSON: {error}") from error
+    if "\\u0000" in text:
+        raise BadValue("the value holds a NUL character, which PostgreSQL cannot store")
+    return text
+
+
+def dump_optional(value: JsonValue) -> str | None:
+    """As `dump`, but SQL's NULL for None."""
+    return None if value is None else dump(value)
+
+
+def load(text: object) -> JsonValue:
+    """Reads what a jsonb column gave; None for NULL."""
+    return None if text is None else cast(JsonValue, json.loads(cast(str, text)))

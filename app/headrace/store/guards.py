@@ -1,0 +1,25 @@
+"""The guards of UPDATEs, made from the table of moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headrace.graph.states import ENDED, NOT_ENDED, RunStatus, TaskStatus, run_sources, sources
+
+
+def _listed(values: Iterable[str]) -> str:
+    return "(" + ", ".join(f"'{value}'" for value in sorted(values)) + ")"
+
+
+def may_become(target: TaskStatus) -> str:
+    """The states that a task may leave for `target`, as a SQL list."""
+    return _listed(sources(target))
+
+
+def run_may_become(target: RunStatus) -> str:
+    """The states that a run may leave for `target`, as a SQL list."""
+    return _listed(run_sources(target))
+
+
+ENDED_LIST = _listed(ENDED)
+NOT_ENDED_LIST = _listed(NOT_ENDED)

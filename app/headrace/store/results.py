@@ -1,0 +1,102 @@
+"""What tasks left: for the inputs of others, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from headrace.graph.ids import TaskId
+from headrace.graph.inputs import Result
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.states import TaskStatus
+from headrace.store.codec import load
+from headrace.store.db import Record, Tx
+
+_RESULTS = """
+SELECT t.run_id, t.position, t.status, t.output, t.error, t.input
+FROM workflow_tasks t JOIN unnest($1::uuid[], $2::int[]) AS n(run_id, position) USING (run_id, position)
+"""
+
+
+async def results(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, Result]:
+    """The results of ended tasks."""
+    if not tasks:
+        return {}
+    rows = await tx.fetch(_RESULTS, [task.run_id for task in tasks], [task.position for task in tasks])
+    return {TaskId(row.run_id, row.position): _result(row) for row in rows}
+
+
+async def results_of_run(tx: Tx, run_id: UUID) -> dict[int, Result]:
+    """The results of all tasks of a run, by position."""
+    rows = await tx.fetch(
+        "SELECT position, status, output, error, input FROM workflow_tasks WHERE run_id = $1", run_id
+    )
+    return {row.position: _result(row) for row in rows}
+
+
+def _result(row: Record) -> Result:
+    return Result(
+        status=TaskStatus(row.status),
+        output=load(row.output),
+        error=cast("JsonObject | None", load(row.error)),
+        input=load(row.input),
+        size=len(row.output or ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as people see it."""
+
+    id: TaskId
+    node_id: str
+    node_type: str
+    status: TaskStatus
+    attempt: int
+    lost: int
+    waits_for: str | None
+    wake_at: datetime | None
+    released_by: tuple[int, ...]
+    output: JsonValue
+    error: JsonObject | None
+    reason: str | None
+    caused_by: str | None
+    queued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+_TASKS = """
+SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, wake_at, released_by,
+       output, error, reason, caused_by, queued_at, started_at, finished_at
+FROM workflow_tasks WHERE run_id = $1 ORDER BY position
+"""
+
+
+async def tasks_of_run(tx: Tx, run_id: UUID) -> list[Task]:
+    """The tasks of a run in the plan's order."""
+    return [_task(row) for row in await tx.fetch(_TASKS, run_id)]
+
+
+def _task(row: Record) -> Task:
+    return Task(
+        id=TaskId(row.run_id, row.position),
+        node_id=row.node_id,
+        node_type=row.node_type,
+        status=TaskStatus(row.status),
+        attempt=row.attempt,
+        lost=row.lost,
+        waits_for=row.waits_for,
+        wake_at=row.wake_at,
+        released_by=tuple(row.released_by or ()),
+        output=load(row.output),
+        error=cast("JsonObject | None", load(row.error)),
+        reason=row.reason,
+        caused_by=row.caused_by,
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

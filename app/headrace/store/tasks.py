@@ -1,0 +1,76 @@
+"""Tasks: adding them with their run, and what a queued one says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.graph.dispatch import RunTask
+from headrace.graph.ids import TaskId
+from headrace.store.db import Record, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to insert. in_degree: how many edges must resolve. attempt_timeout: seconds.
+
+    A task that is queued gets its first attempt.
+    """
+
+    position: int
+    node_id: str
+    node_type: str
+    in_degree: int
+    attempt_timeout: float
+    max_lost: int
+    is_queued: bool
+
+
+_INSERT = """
+INSERT INTO workflow_tasks (run_id, position, node_id, node_type, edges_unresolved, attempt_timeout, max_lost,
+                            status, attempt, delivery, queued_at)
+SELECT $1, n.position, n.node_id, n.node_type, n.in_degree, n.attempt_timeout, n.max_lost,
+       CASE WHEN n.is_queued THEN 'queued' ELSE 'pending' END,
+       n.is_queued::int, n.is_queued::int, CASE WHEN n.is_queued THEN now() END
+FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[])
+     AS n(position, node_id, node_type, in_degree, attempt_timeout, max_lost, is_queued)
+"""
+
+
+async def insert(tx: Tx, run_id: UUID, tasks: Sequence[NewTask]) -> None:
+    """Adds the tasks of a new run."""
+    await tx.fetch(
+        _INSERT,
+        run_id,
+        [task.position for task in tasks],
+        [task.node_id for task in tasks],
+        [task.node_type for task in tasks],
+        [task.in_degree for task in tasks],
+        [task.attempt_timeout for task in tasks],
+        [task.max_lost for task in tasks],
+        [task.is_queued for task in tasks],
+    )
+
+
+QUEUED_COLUMNS = "t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.attempt_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A task that stands as `queued`: what its job must carry."""
+
+    task: TaskId
+    node_id: str
+    attempt: int
+    delivery: int
+    attempt_timeout: float
+
+    def dispatch(self) -> RunTask:
+        return RunTask(self.task, self.attempt, self.delivery, self.node_id, self.attempt_timeout)
+
+
+def queued(row: Record) -> Queued:
+    """Reads QUEUED_COLUMNS."""
+    task = TaskId(row.run_id, row.position)
+    return Queued(task, row.node_id, row.attempt, row.delivery, row.attempt_timeout)

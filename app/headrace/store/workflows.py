@@ -1,0 +1,125 @@
+"""Workflows and their frozen versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from headrace.graph.json_types import JsonObject
+from headrace.store import events
+from headrace.store.codec import dump, load
+from headrace.store.db import Record, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWorkflow:
+    """A workflow with one of its versions. definition: in the wire form."""
+
+    id: UUID
+    name: str
+    version: int
+    definition: JsonObject
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowLine:
+    """A workflow in a list."""
+
+    id: UUID
+    name: str
+    updated_at: datetime
+
+
+_UPDATE_WORKFLOW = """
+UPDATE workflows SET name = $2, version = version + 1, updated_at = clock_timestamp() WHERE id = $1
+RETURNING version
+"""
+_INSERT_VERSION = """
+INSERT INTO workflow_versions (workflow_id, version, definition) VALUES ($1, $2, $3::text::jsonb)
+"""
+
+
+async def add(tx: Tx, workflow_id: UUID, name: str, definition: JsonObject) -> None:
+    """Stores a new workflow as its version 1."""
+    await tx.fetch("INSERT INTO workflows (id, name, version) VALUES ($1, $2, 1)", workflow_id, name)
+    await tx.fetch(_INSERT_VERSION, workflow_id, 1, dump(definition))
+
+
+async def add_version(tx: Tx, workflow_id: UUID, name: str, definition: JsonObject) -> bool:
+    """Freezes a next version and makes it the current one; False when there is no such workflow."""
+    row = await tx.row(_UPDATE_WORKFLOW, workflow_id, name)
+    if row is not None:
+        await tx.fetch(_INSERT_VERSION, workflow_id, row.version, dump(definition))
+    return row is not None
+
+
+_GET = """
+SELECT w.id, w.name, v.version, v.definition, w.created_at, w.updated_at
+FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($2, w.version)
+WHERE w.id = $1
+"""
+
+
+async def get(tx: Tx, workflow_id: UUID, version: int | None = None) -> StoredWorkflow | None:
+    """A workflow with the given version, or with its current one."""
+    row = await tx.row(_GET, workflow_id, version)
+    return None if row is None else _stored(row)
+
+
+async def current_version(tx: Tx, workflow_id: UUID) -> int | None:
+    """The number of the current version; None when there is no such workflow."""
+    row = await tx.row("SELECT version FROM workflows WHERE id = $1", workflow_id)
+    return None if row is None else row.version
+
+
+async def lines(tx: Tx, limit: int, offset: int) -> list[WorkflowLine]:
+    """Workflows, last changed first."""
+    rows = await tx.fetch(
+        "SELECT id, name, updated_at FROM workflows ORDER BY updated_at DESC, id LIMIT $1 OFFSET $2",
+        limit,
+        offset,
+    )
+    return [WorkflowLine(row.id, row.name, row.updated_at) for row in rows]
+
+
+async def by_name(tx: Tx, name: str) -> list[UUID]:
+    """The ids of workflows with this name."""
+    return [row.id for row in await tx.fetch("SELECT id FROM workflows WHERE name = $1 ORDER BY id", name)]
+
+
+async def is_empty(tx: Tx) -> bool:
+    """Whether no workflow was stored yet."""
+    return await tx.row("SELECT 1 FROM workflows LIMIT 1") is None
+
+
+async def delete(tx: Tx, workflow_id: UUID) -> bool:
+    """Deletes a workflow with its versions, runs and their history; False when there is none."""
+    await events.delete_of_workflow(tx, workflow_id)
+    return bool(await tx.fetch("DELETE FROM workflows WHERE id = $1 RETURNING id", workflow_id))
+
+
+async def lock(tx: Tx, workflow_id: UUID) -> None:
+    """Keeps new runs and versions of a workflow out until the transaction ends."""
+    await tx.fetch("SELECT 1 FROM workflows WHERE id = $1 FOR UPDATE", workflow_id)
+
+
+_PINNED = """
+SELECT v.workflow_id, v.version, v.definition FROM workflow_versions v
+JOIN unnest($1::uuid[], $2::int[]) AS p(workflow_id, version) USING (workflow_id, version)
+"""
+
+
+async def pinned(tx: Tx, versions: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], JsonObject]:
+    """Frozen definitions by workflow and version."""
+    rows = await tx.fetch(_PINNED, [pair[0] for pair in versions], [pair[1] for pair in versions])
+    return {(row.workflow_id, row.version): cast(JsonObject, load(row.definition)) for row in rows}
+
+
+def _stored(row: Record) -> StoredWorkflow:
+    definition = cast(JsonObject, load(row.definition))
+    return StoredWorkflow(row.id, row.name, row.version, definition, row.created_at, row.updated_at)

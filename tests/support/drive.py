@@ -1,0 +1,80 @@
+"""Runs workflows in the test's own process: the engine without queues, one dispatch at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from headrace.engine.execute import claim, perform
+from headrace.engine.program import Engine
+from headrace.engine.release import release
+from headrace.engine.save import create_workflow
+from headrace.engine.settle import settle
+from headrace.engine.start import StartRequest, start_run
+from headrace.graph.dispatch import Dispatch, Release, RunTask
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonValue
+from headrace.nodes.base import HttpRequest, HttpResponse
+from headrace.store import results, runs
+from headrace.store.claims import Delivery
+from headrace.store.results import Task
+
+WORKER = uuid4()
+
+
+class NoHttp:
+    """For workflows that call nobody."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        raise OSError(f"no test expects a call to {request.url}")
+
+
+async def deliver(engine: Engine, dispatch: Dispatch) -> Sequence[Dispatch]:
+    """Does what a worker does with one job; returns what follows."""
+    match dispatch:
+        case RunTask(task=task, attempt=attempt, delivery=delivery):
+            executions = await claim(engine, [Delivery(task, attempt, delivery)], WORKER)
+            finished = [await perform(execution, NoHttp()) for execution in executions]
+            return (await settle(engine, finished)).dispatches
+        case Release(tasks=tasks):
+            return await release(engine, tasks)
+        case _:
+            return []
+
+
+async def drain(engine: Engine, dispatches: Sequence[Dispatch], order: random.Random | None = None) -> None:
+    """Delivers until nothing is left; `order` picks at random what comes next."""
+    waiting = list(dispatches)
+    while waiting:
+        place = order.randrange(len(waiting)) if order else 0
+        waiting += await deliver(engine, waiting.pop(place))
+
+
+async def run_to_end(engine: Engine, document: JsonValue, run_input: JsonValue = None) -> UUID:
+    """Stores a workflow, runs it without waits and returns the run's id."""
+    workflow_id = await create_workflow(engine, document)
+    started = await start_run(engine, StartRequest(workflow_id, run_input))
+    await drain(engine, started.dispatches)
+    return started.run_id
+
+
+async def status_of(engine: Engine, run_id: UUID) -> str:
+    async with engine.db.transaction() as tx:
+        run = await runs.get(tx, run_id)
+    assert run is not None
+    return run.status.value
+
+
+async def tasks_of(engine: Engine, run_id: UUID) -> dict[str, Task]:
+    """The run's tasks by node id."""
+    async with engine.db.transaction() as tx:
+        return {task.node_id: task for task in await results.tasks_of_run(tx, run_id)}
+
+
+async def statuses_of(engine: Engine, run_id: UUID) -> dict[str, str]:
+    return {name: task.status.value for name, task in (await tasks_of(engine, run_id)).items()}
+
+
+def task_id(run_id: UUID, position: int) -> TaskId:
+    return TaskId(run_id, position)
