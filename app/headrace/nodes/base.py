@@ -6,13 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 from headrace.errors import HeadraceError, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Outcome
 from headrace.graph.template import Rendered, Scope, render, render_json
+
+
+def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
+    """What a form calls the field: `timeout_ms` is `Timeout ms`."""
+    return name.replace("_", " ").capitalize()
+
+
+def _names(name: str, info: FieldInfo) -> set[str]:
+    alias = info.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return {name, *map(str, choices)}
 
 
 class Config(BaseModel):
@@ -21,14 +33,20 @@ class Config(BaseModel):
     null for a setting means its default: editors save empty fields so.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="allow",
+        frozen=True,
+        field_title_generator=_title,
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _null_means_default(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
-        known = {name for field, info in cls.model_fields.items() for name in (field, info.alias)}
+        known = {name for field, info in cls.model_fields.items() for name in _names(field, info)}
         return {key: value for key, value in data.items() if value is not None or key not in known}
 
 

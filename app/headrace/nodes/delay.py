@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from headrace.errors import Problem
 from headrace.graph.outcome import Done, Failed, Outcome, Waiting
@@ -13,6 +14,8 @@ from headrace.nodes.base import Config, NodeContext, NodeType
 
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 _LONGEST_DAYS = 366
+# Clients also save numbers as text.
+_SHOWN_AS_NUMBER = WithJsonSchema({"type": "number", "minimum": 0})
 
 
 class DelayConfig(Config):
@@ -23,10 +26,10 @@ class DelayConfig(Config):
         description="The unit of delayValue; an unknown one means seconds.",
         json_schema_extra={"enum": list(_SECONDS)},
     )
-    delay_value: float | str | None = Field(
+    delay_value: Annotated[float | str | None, _SHOWN_AS_NUMBER] = Field(
         default=None, description="How many units to wait. Without it, delayMs counts.", examples=[5]
     )
-    delay_ms: float | str = Field(
+    delay_ms: Annotated[float | str, _SHOWN_AS_NUMBER] = Field(
         default=5000, description="How many milliseconds to wait, without delayValue."
     )
 

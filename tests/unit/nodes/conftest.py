@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from headrace.graph.json_types import JsonValue
+from headrace.graph.template import Scope
+from headrace.nodes.base import Http, HttpRequest, HttpResponse, NodeContext
 from headrace.nodes.guard import Guard
 from headrace.nodes.http import GuardedHttp
 
@@ -99,3 +102,28 @@ async def http(server: Server) -> AsyncIterator[GuardedHttp]:
     client = GuardedHttp(Guard("127.0.0.1", ("127.0.0.1", 1)))
     yield client
     await client.aclose()
+
+
+class NoHttp:
+    """For nodes that make no call."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        raise AssertionError(f"unexpected call: {request}")
+
+
+def context(input: JsonValue, http: Http | None = None, **names: JsonValue) -> NodeContext:
+    """A node's view of a run with this input; names: what `${ path }` may name besides."""
+    return NodeContext(
+        run_id="run",
+        node_id="node",
+        node_name="Node",
+        attempt=1,
+        idempotency_key="task-1",
+        scope=Scope(input, names),
+        http=http or NoHttp(),
+    )
+
+
+def lines(context: NodeContext) -> list[tuple[str, str]]:
+    """What the node wrote into the run's log: kind and message."""
+    return [(line.kind, line.message) for line in context.log]
