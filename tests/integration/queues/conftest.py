@@ -20,8 +20,3 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
 def connection(server: RedisProcess) -> Iterator[Redis]:
     with connect(server.url) as client:
         yield client
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

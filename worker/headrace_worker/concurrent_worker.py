@@ -1,0 +1,296 @@
+"""An RQ worker that runs many jobs at once on one asyncio loop and keeps RQ's data model truthful."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from copy import copy
+from functools import partial
+from typing import TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.utils import now
+from rq.worker import WorkerStatus
+
+from headrace.graph.json_types import JsonObject
+from headrace.log import Log
+from headrace_worker.rq_claim import ClaimedJob, Keys, renew
+from headrace_worker.rq_exchange import Answer, Exchange, Request
+from headrace_worker.rq_finish import Ended, record
+from headrace_worker.rq_worker import RegisteredWorker
+from headrace_worker.running_jobs import Lane, RunningJobs
+
+__all__ = ["ConcurrentWorker", "Lane"]
+
+_LISTEN_SECONDS = 2.0
+_SUSPENDED_SECONDS = 0.5
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 3.0
+_MAINTENANCE_SECONDS = 60.0
+_RECORDERS = 4
+_LAST_WORDS_SECONDS = 3.0
+
+T = TypeVar("T")
+
+_log = Log(__name__)
+
+
+class ConcurrentWorker(RegisteredWorker):
+    """Runs up to `slots` jobs of one queue at once: the lane's in the lane, any others as RQ would.
+
+    connection: its socket timeout must be longer than 2 s. threads: for synchronous functions outside it.
+    grace: seconds that running jobs have left to end after `request_stop`.
+    """
+
+    heartbeat_seconds = 30.0
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        connection: Redis,
+        lane: Lane,
+        slots: int,
+        threads: int,
+        name: str | None = None,
+        grace: float = 10.0,
+    ) -> None:
+        super().__init__(queue, connection, name, self._heard_command)
+        self._slots, self._grace = slots, grace
+        self._running = RunningJobs(lane, threads, self._on_end)
+        self._ended: list[Ended] = []  # plain successes, for the next exchange
+        self._recorded: dict[str, ClaimedJob] = {}  # all other ends, while a thread records them
+        self._recording: set[asyncio.Task[None]] = set()
+        self._exchange = Exchange(connection, Keys(queue, self.name))
+        # RQ's and redis-py's calls block, so none is made on the loop.
+        self._redis = ThreadPoolExecutor(1, thread_name_prefix="rq-redis")
+        self._listener = ThreadPoolExecutor(1, thread_name_prefix="rq-listen")
+        self._recorders = ThreadPoolExecutor(_RECORDERS, thread_name_prefix="rq-record")
+        self._wake = asyncio.Event()
+        self._ready = True  # the queue may hold jobs
+        self._held = False  # by `rq suspend`
+        self._unsaid = False  # Redis does not know what this worker does now
+        self._in_doubt = False  # the answer to a claim may have got lost
+        self._listening: asyncio.Future[None] | None = None
+        self._listening_as = 0
+        self._look_again: asyncio.TimerHandle | None = None
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def running(self) -> int:
+        """Jobs that were claimed and have not ended."""
+        return len(self._running)
+
+    def request_stop(self, _signum: object = None, _frame: object = None) -> None:
+        """Claims nothing more; `serve` returns when the running jobs have ended. Call it on the loop."""
+        self._stop_requested = True
+        self._wake.set()
+
+    async def serve(self) -> None:
+        """Works until `request_stop`, then for up to `grace` seconds until the running jobs have ended.
+
+        What still runs then is cancelled and recorded in RQ as failed by ShutDown; the engine's tasks behind
+        those jobs are the caller's to hand back. Raises ValueError if a worker of this name lives.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._insist(self.arrive)
+            async with asyncio.TaskGroup() as group:
+                chores = [group.create_task(self._keep_alive()), group.create_task(self._maintain())]
+                while not self._stop_requested:
+                    await self._turn()
+                await self._drain()
+                for chore in chores:
+                    chore.cancel()
+        finally:
+            await self._close()
+
+    async def _turn(self) -> None:
+        self._wake.clear()
+        wanted = self._wanted()
+        if self._ended or self._unsaid or wanted:
+            await self._trade(wanted)
+        else:
+            self._listen()
+            await self._wake.wait()
+
+    def _wanted(self) -> int:
+        if self._stop_requested or not (self._ready or self._ended):
+            return 0
+        return self._free
+
+    @property
+    def _free(self) -> int:
+        return max(0, self._slots - len(self._running) - len(self._recorded))
+
+    async def _trade(self, wanted: int) -> None:
+        """One exchange: what has ended goes to Redis, up to `wanted` new jobs come from it."""
+        ended, self._ended = self._ended, []
+        self._unsaid = False
+        try:
+            answer = await self._in(self._redis, self._exchange.run, self._request(ended, wanted))
+        except RedisError as error:
+            self._ended[:0] = ended
+            self._in_doubt = True
+            await self._wait_for_redis(error)
+            return
+        self._pause = _FIRST_PAUSE
+        for one in ended:
+            if one.claimed.execution_id in answer.not_plain:
+                self._record_apart(one)
+        self._running.start(answer.jobs)
+        if wanted:
+            await self._learn(answer, wanted)
+
+    def _request(self, ended: list[Ended], wanted: int) -> Request:
+        held = [*self._running, *self._recorded.values()]
+        known = None
+        if self._in_doubt and wanted:
+            self._in_doubt = False
+            known = {one.entry for one in (*held, *(end.claimed for end in ended))}
+        state = WorkerStatus.SUSPENDED if self._held else WorkerStatus.BUSY if held else WorkerStatus.IDLE
+        self._state = state.value
+        return Request(ended, wanted, state.value, held[0].job.id if held else None, known)
+
+    async def _learn(self, answer: Answer, wanted: int) -> None:
+        """What the answer to a claim tells beside its jobs."""
+        self._ready = len(answer.jobs) == wanted
+        if self._held != answer.suspended:
+            self._held, self._unsaid = answer.suspended, True
+        if self._look_again:
+            self._look_again.cancel()
+        if self._held:
+            self._look_again = self._loop.call_later(_SUSPENDED_SECONDS, self._be_ready)
+        if not answer.registered:
+            await self._insist(self.arrive_again)
+            self._ready = True
+
+    def _be_ready(self) -> None:
+        self._ready = True
+        self._wake.set()
+
+    def _on_end(self, ended: Ended) -> None:
+        if ended.is_plain:
+            self._ended.append(ended)
+            self._wake.set()
+        else:
+            self._record_apart(ended)
+
+    def _record_apart(self, ended: Ended) -> None:
+        self._recorded[ended.claimed.execution_id] = ended.claimed
+        task = self._loop.create_task(self._record(ended))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+
+    async def _record(self, ended: Ended) -> None:
+        try:
+            await self._in(self._recorders, record, copy(self), self.queue, ended, self._closing)
+        except Exception:
+            _log.exception("record", f"job {ended.claimed.job.id} could not be recorded")
+        finally:
+            del self._recorded[ended.claimed.execution_id]
+            self._unsaid = True
+            self._wake.set()
+
+    def _listen(self) -> None:
+        """Wakes the loop when a job is pushed, or after 2 s to see whether Redis still knows this worker."""
+        if not (self._listening or self._stop_requested or self._held) and self._free:
+            self._listening = self._loop.run_in_executor(self._listener, self._block_until_pushed)
+            self._listening.add_done_callback(self._heard)
+
+    def _block_until_pushed(self) -> None:
+        # Moves the list's head onto its own place: it blocks until there is a job and takes none, so no id
+        # can get lost on its way to the claim, and no intermediate list needs repair.
+        with self.connection.client() as client:  # type: ignore[no-untyped-call]
+            self._listening_as = client.client_id()
+            key = self.queue.key
+            client.blmove(key, key, _LISTEN_SECONDS, "LEFT", "LEFT")
+
+    def _heard(self, listening: asyncio.Future[None]) -> None:
+        self._listening = None
+        if not listening.cancelled():
+            listening.exception()  # Redis is away: the claim that follows finds out
+        self._be_ready()
+
+    def _heard_command(self, command: JsonObject) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._obey, command)
+
+    def _obey(self, command: JsonObject) -> None:
+        """`kill-horse` and unknown ones are passed over: there is no child process."""
+        match command:
+            case {"command": "stop-job", "job_id": str(job_id)}:
+                self._running.stop(job_id)
+            case {"command": "shutdown"}:
+                self.request_stop()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self.heartbeat_seconds)
+            held = [*self._running, *self._recorded.values(), *(one.claimed for one in self._ended)]
+            try:
+                await self._in(self._redis, self._renew, held)
+            except RedisError as error:
+                _log.warning("heartbeat", "Redis does not answer", error=str(error))
+            self._in_doubt = True  # redis-py repeats a claim whose answer it has not got, and hides that
+
+    def _renew(self, held: Sequence[ClaimedJob]) -> None:
+        if not renew(self.connection, self._exchange.keys, held):
+            self.arrive_again()
+
+    async def _maintain(self) -> None:
+        while True:
+            try:
+                await self._in(self._recorders, copy(self).maintain)
+            except Exception:
+                _log.exception("maintain", "cleaning RQ's registries failed, trying again in a minute")
+            await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+    async def _drain(self) -> None:
+        if self._running:
+            self._shutdown_requested_date = now()
+            with suppress(RedisError):
+                await self._in(self._redis, self.set_shutdown_requested_date)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace):
+                await self._finish()
+            return
+        self._running.shut_down()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._finish()
+
+    async def _finish(self) -> None:
+        while self._running or self._recorded or self._ended or self._unsaid:
+            await self._turn()
+
+    async def _close(self) -> None:
+        if self._look_again:
+            self._look_again.cancel()
+        if self._listening:
+            with suppress(RedisError):
+                await self._in(self._redis, self.connection.client_unblock, self._listening_as)
+        await self._in(self._redis, self.leave)
+        self._running.close()
+        for executor in (self._redis, self._listener, self._recorders):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _insist(self, call: Callable[[], T]) -> T | None:
+        """Calls until Redis answers; None if the worker is to stop before."""
+        while not self._stop_requested:
+            try:
+                return await self._in(self._redis, call)
+            except RedisError as error:
+                await self._wait_for_redis(error)
+        return None
+
+    async def _wait_for_redis(self, error: RedisError) -> None:
+        _log.warning("redis", f"Redis does not answer, trying again in {self._pause:.1f} s", error=str(error))
+        await asyncio.sleep(self._pause)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    def _in(self, threads: Executor, call: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(threads, partial(call, *arguments))

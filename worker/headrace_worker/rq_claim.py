@@ -1,0 +1,213 @@
+"""Takes jobs from a queue, and keeps the claim alive, in RQ's data model.
+
+RQ does the same in six round trips a job; a script does it in one for any number of jobs, and without the
+moment in which an id is in no list. The keys and fields are RQ 2.12's; a contract test compares them with a
+stock worker's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias
+
+from redis import Redis
+from redis.client import Pipeline
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.suspension import WORKERS_SUSPENDED
+from rq.utils import now, utcformat
+
+HEARTBEAT_TTL = 90
+"""Seconds after which a worker that says nothing counts as dead, and its jobs as abandoned."""
+
+_Hash: TypeAlias = dict[bytes, bytes]
+_Row: TypeAlias = tuple[bytes, bytes, list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """RQ's keys for one queue and one worker."""
+
+    queue_name: str
+    worker_name: str
+
+    @property
+    def queue(self) -> str:
+        return f"rq:queue:{self.queue_name}"
+
+    @property
+    def started(self) -> str:
+        return f"rq:wip:{self.queue_name}"
+
+    @property
+    def finished(self) -> str:
+        return f"rq:finished:{self.queue_name}"
+
+    @property
+    def worker(self) -> str:
+        return f"rq:worker:{self.worker_name}"
+
+
+@dataclass(eq=False, slots=True)
+class ClaimedJob:
+    """One execution of a job by this worker. damage: why the job's hash cannot be read, if it cannot."""
+
+    job: Job
+    execution_id: str
+    started_at: datetime
+    damage: Exception | None = None
+    stopping: bool = False
+
+    @property
+    def entry(self) -> str:
+        """What stands in the StartedJobRegistry."""
+        return f"{self.job.id}:{self.execution_id}"
+
+    def as_execution(self) -> Execution:
+        """RQ's own object for it, as RQ's handlers expect."""
+        execution = Execution(self.execution_id, self.job.id, self.job.connection, self.job.worker_name or "")
+        execution.created_at = self.started_at
+        return execution
+
+
+class ClaimAnswer(NamedTuple):
+    """registered: Redis knows this worker (FLUSHALL makes it forget). suspended: `rq suspend` holds all."""
+
+    registered: bool
+    suspended: bool
+    jobs: list[ClaimedJob]
+
+
+# An id whose hash is gone was deleted, in the dashboard or by a withdrawal: it is dropped.
+_CLAIM = """
+local queue, started, worker = KEYS[1], KEYS[2], KEYS[3]
+local wanted, text, seconds = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local name, ttl, prefix = ARGV[4], ARGV[5], ARGV[6]
+local registered, suspended = redis.call('HEXISTS', worker, 'birth'), redis.call('EXISTS', KEYS[4])
+local claimed = {}
+if registered == 0 or suspended == 1 then return {registered, suspended, claimed} end
+while #claimed < wanted do
+  local ids = redis.call('LPOP', queue, wanted - #claimed)
+  if not ids then break end
+  for _, id in ipairs(ids) do
+    local job = 'rq:job:' .. id
+    if redis.call('EXISTS', job) == 1 then
+      local execution = prefix .. string.format('%08x', #claimed)
+      local record, all = 'rq:execution:' .. id .. ':' .. execution, 'rq:executions:' .. id
+      redis.call('HSET', record, 'id', execution, 'created_at', seconds, 'last_heartbeat', seconds,
+                 'worker_name', name)
+      redis.call('EXPIRE', record, ttl)
+      redis.call('ZADD', all, seconds + ttl + 60, execution)
+      redis.call('EXPIRE', all, ttl + 60)
+      redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
+      redis.call('HSET', job, 'status', 'started', 'started_at', text, 'last_heartbeat', text,
+                 'worker_name', name)
+      redis.call('PERSIST', job)
+      claimed[#claimed + 1] = {id, execution, redis.call('HGETALL', job)}
+    end
+  end
+end
+if #claimed > 0 then
+  redis.call('HSET', worker, 'state', 'busy', 'current_job', claimed[1][1], 'current_job_working_time', 0,
+             'last_heartbeat', text)
+  redis.call('EXPIRE', worker, ttl)
+end
+return {registered, suspended, claimed}
+"""
+
+# Only what is still there is renewed: a job that was deleted while it runs must not come back as half a hash.
+_RENEW = """
+local started, worker, text, seconds, ttl = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+for i = 4, #ARGV, 2 do
+  local id, execution = ARGV[i], ARGV[i + 1]
+  local job, record, all = 'rq:job:' .. id, 'rq:execution:' .. id .. ':' .. execution, 'rq:executions:' .. id
+  if redis.call('ZSCORE', started, id .. ':' .. execution) then
+    redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
+    redis.call('ZADD', all, seconds + ttl + 60, execution)
+    redis.call('EXPIRE', all, ttl + 60)
+    if redis.call('EXISTS', record) == 1 then
+      redis.call('HSET', record, 'last_heartbeat', seconds)
+      redis.call('EXPIRE', record, ttl)
+    end
+    if redis.call('EXISTS', job) == 1 then redis.call('HSET', job, 'last_heartbeat', text) end
+  end
+end
+if redis.call('HEXISTS', worker, 'birth') == 0 then return 0 end
+redis.call('HSET', worker, 'last_heartbeat', text)
+redis.call('EXPIRE', worker, ttl)
+return 1
+"""
+
+
+def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
+    """Adds a claim of up to `wanted` jobs. prefix: 24 hex digits of this claim alone, to name executions."""
+    moment = now()
+    text, seconds = utcformat(moment), moment.timestamp()
+    names = (keys.queue, keys.started, keys.worker, WORKERS_SUSPENDED)
+    values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
+    pipeline.eval(_CLAIM, len(names), *names, *values)
+
+
+def read_claim(answer: tuple[int, int, list[_Row]], connection: Redis) -> ClaimAnswer:
+    """Reads the answer to `add_claim`."""
+    registered, suspended, claimed = answer
+    return ClaimAnswer(bool(registered), bool(suspended), [_claimed(one, connection) for one in claimed])
+
+
+def lost_claims(connection: Redis, keys: Keys, prefix: str, known: Iterable[str]) -> list[ClaimedJob]:
+    """Jobs that this worker has claimed without knowing, because the answer got lost with its connection.
+
+    prefix: with which all its execution ids start. known: the started entries that it does know.
+    """
+    with connection.pipeline(transaction=False) as pipeline:
+        pipeline.zrange(keys.started, 0, -1)
+        (entries,) = pipeline.execute()
+    split = [entry.split(":") for entry in sorted({entry.decode() for entry in entries}.difference(known))]
+    mine = [(job, execution) for job, execution in split if execution.startswith(prefix)]
+    with connection.pipeline(transaction=False) as pipeline:
+        for job_id, _ in mine:
+            pipeline.hgetall(f"rq:job:{job_id}")
+        hashes = pipeline.execute()
+    return [
+        _claimed_job(job_id, execution, fields, connection)
+        for (job_id, execution), fields in zip(mine, hashes, strict=True)
+        if fields
+    ]
+
+
+def renew(connection: Redis, keys: Keys, jobs: Sequence[ClaimedJob]) -> bool:
+    """Says for the worker and each of its jobs that they live; False when Redis does not know the worker."""
+    moment = now()
+    ids = [text for one in jobs for text in (one.job.id, one.execution_id)]
+    text, seconds = utcformat(moment), moment.timestamp()
+    known = connection.eval(_RENEW, 2, keys.started, keys.worker, text, seconds, HEARTBEAT_TTL, *ids)
+    return bool(known)
+
+
+def _claimed(raw: _Row, connection: Redis) -> ClaimedJob:
+    job_id, execution_id, flat = raw
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return _claimed_job(job_id.decode(), execution_id.decode(), fields, connection)
+
+
+def _claimed_job(job_id: str, execution_id: str, fields: _Hash, connection: Redis) -> ClaimedJob:
+    try:
+        job = Job(job_id, connection=connection, serializer=JSONSerializer)
+        job.restore(fields)
+    except (
+        Exception
+    ) as damage:  # whatever somebody else wrote there: it is this job's failure, not the worker's
+        return ClaimedJob(_unreadable(job_id, fields, connection), execution_id, now(), damage)
+    return ClaimedJob(job, execution_id, job.started_at or datetime.now(UTC))
+
+
+def _unreadable(job_id: str, fields: _Hash, connection: Redis) -> Job:
+    """Enough of a job for RQ to record its failure."""
+    job = Job(connection=connection, serializer=JSONSerializer)
+    job._id = job_id
+    job.data = fields.get(b"data", b"")
+    job.origin = fields.get(b"origin", b"").decode(errors="replace")
+    return job

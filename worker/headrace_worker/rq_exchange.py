@@ -1,0 +1,64 @@
+"""One round trip to Redis: what ended goes in, new jobs come out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from uuid import uuid4
+
+from redis import Redis
+
+from headrace_worker.rq_claim import ClaimAnswer, ClaimedJob, Keys, add_claim, lost_claims, read_claim
+from headrace_worker.rq_finish import Ended, add_finish
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """ended: plain successes. wanted: free slots. state, current_job: what the worker does, for dashboards.
+
+    known: the started entries of this worker's jobs, when it may have lost the answer to a claim; else None.
+    """
+
+    ended: Sequence[Ended]
+    wanted: int
+    state: str
+    current_job: str | None
+    known: Collection[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """jobs: claimed, at most as many as wanted. not_plain: the executions of `ended` that RQ must record."""
+
+    not_plain: frozenset[str]
+    jobs: list[ClaimedJob] = field(default_factory=list)
+    registered: bool = True
+    suspended: bool = False
+
+
+class Exchange:
+    """Speaks with Redis for one worker, from one thread at a time."""
+
+    def __init__(self, connection: Redis, keys: Keys) -> None:
+        self.keys = keys
+        self._connection = connection
+        # An execution id is 32 hex digits, as RQ's: 16 of this worker, 8 of the claim, 8 of the job in it.
+        self._prefix = uuid4().hex[:16]
+        self._claims = count()
+
+    def run(self, request: Request) -> Answer:
+        """Raises RedisError; then the same `ended` may be sent again, and `known` finds what was claimed."""
+        lost = [] if request.known is None else self._lost(request.known)[: request.wanted]
+        wanted = request.wanted - len(lost)
+        with self._connection.pipeline(transaction=False) as pipeline:
+            add_finish(pipeline, self.keys, request.ended, request.state, request.current_job)
+            if wanted:
+                add_claim(pipeline, self.keys, wanted, f"{self._prefix}{next(self._claims):08x}")
+            not_plain, *claim = pipeline.execute()
+        answer = read_claim(claim[0], self._connection) if claim else ClaimAnswer(True, False, [])
+        executions = frozenset(execution.decode() for execution in not_plain)
+        return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
+
+    def _lost(self, known: Collection[str]) -> list[ClaimedJob]:
+        return lost_claims(self._connection, self.keys, self._prefix, known)

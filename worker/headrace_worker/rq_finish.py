@@ -1,0 +1,200 @@
+"""Records how jobs ended, in RQ's data model.
+
+A plain success (nearly all are) goes through one script for a whole batch. Failures, and successes with
+dependents, callbacks, webhooks, groups, repeats or a returned Retry, go through RQ's own handlers one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.defaults import DEFAULT_RESULT_TTL
+from rq.job import JobStatus, Retry
+from rq.results import Result
+from rq.utils import utcformat
+
+from headrace.log import Log
+from headrace_worker.rq_claim import ClaimedJob, Keys
+
+_PAUSE = 0.5
+_TRIES = 5
+
+_log = Log(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an execution ended: with a result, with an error, or stopped."""
+
+    claimed: ClaimedJob
+    ended_at: datetime
+    result: object = None
+    error: BaseException | None = None
+    stopped: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the script can record it."""
+        job = self.claimed.job
+        special = (job._success_callback_name, job.webhooks, job.repeats_left, job.group_id)
+        failed = self.stopped or self.error is not None
+        return not (failed or any(special) or isinstance(self.result, Retry))
+
+
+# An execution whose started entry is gone was recorded before (the answer got lost), or was cleaned up as
+# abandoned, or flushed: there is nothing to record, and a job that was deleted must not come back. It returns
+# those with dependents, which RQ's own handler enqueues.
+_FINISH = """
+local started, finished, worker, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local count, seconds, others = 0, 0, {}
+for i = 4, #ARGV, 7 do
+  local id, execution, ended = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local ttl, expires, took, fields = tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+  local job, results, dependencies = 'rq:job:' .. id, 'rq:results:' .. id, 'rq:job::' .. id .. ':dependencies'
+  if redis.call('EXISTS', job .. ':dependents') == 1 then
+    others[#others + 1] = execution
+  elseif redis.call('ZREM', started, id .. ':' .. execution) == 1 then
+    redis.call('UNLINK', 'rq:execution:' .. id .. ':' .. execution)
+    redis.call('ZREM', 'rq:executions:' .. id, execution)
+    if redis.call('EXISTS', job) == 1 then
+      count, seconds = count + 1, seconds + tonumber(took)
+      if ttl == 0 then
+        redis.call('UNLINK', job, dependencies)
+      else
+        redis.call('HSET', job, 'status', 'finished', 'ended_at', ended, 'last_heartbeat', ended)
+        redis.call('XADD', results, 'MAXLEN', '~', 10, '*', unpack(cjson.decode(fields)))
+        if ttl > 0 then
+          redis.call('EXPIRE', job, ttl)
+          redis.call('EXPIRE', dependencies, ttl)
+          redis.call('EXPIRE', results, ttl)
+        else
+          redis.call('PERSIST', results)
+        end
+        redis.call('ZADD', finished, expires, id)
+      end
+    end
+  end
+end
+if redis.call('HEXISTS', worker, 'birth') == 1 then
+  if count > 0 then
+    redis.call('HINCRBY', worker, 'successful_job_count', count)
+    redis.call('HINCRBYFLOAT', worker, 'total_working_time', seconds)
+  end
+  redis.call('HSET', worker, 'state', ARGV[2])
+  if ARGV[3] == '' then redis.call('HDEL', worker, 'current_job')
+  else redis.call('HSET', worker, 'current_job', ARGV[3]) end
+end
+return others
+"""
+
+
+def add_finish(
+    pipeline: Pipeline, keys: Keys, ended: Sequence[Ended], state: str, current: str | None
+) -> None:
+    """Adds the record of plain successes, and what the worker does now: its state and one of its jobs' ids.
+
+    The answer names the executions that it left alone, for `record`. Done twice, it changes nothing.
+    """
+    jobs = [value for one in ended for value in _arguments(keys, one)]
+    pipeline.eval(
+        _FINISH, 3, keys.started, keys.finished, keys.worker, keys.worker_name, state, current or "", *jobs
+    )
+
+
+def _arguments(keys: Keys, ended: Ended) -> tuple[str | int | float, ...]:
+    claimed, job = ended.claimed, ended.claimed.job
+    ttl = job.get_result_ttl(DEFAULT_RESULT_TTL)
+    expires = int(ended.ended_at.timestamp()) + ttl if ttl >= 0 else "+inf"
+    seconds = (ended.ended_at - claimed.started_at).total_seconds()
+    result = Result(
+        job.id,
+        Result.Type.SUCCESSFUL,
+        job.connection,
+        return_value=ended.result,
+        worker_name=keys.worker_name,
+        serializer=job.serializer,
+        execution_id=claimed.execution_id,
+        execution_started_at=claimed.started_at,
+        execution_ended_at=ended.ended_at,
+    )
+    fields = [str(text) for pair in result.serialize().items() for text in pair]
+    ended_at = utcformat(ended.ended_at)
+    return job.id, claimed.execution_id, ended_at, ttl, expires, seconds, json.dumps(fields)
+
+
+def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.Event) -> None:
+    """Records any end through RQ's handlers, and tries again while Redis is away, until `give_up`.
+
+    worker: a copy made for this call, because RQ's handlers keep the one execution that they know in it.
+    """
+    ended = _call_back(worker, ended)
+    started = queue.started_job_registry.key
+    tries = 0
+    while not give_up.is_set():
+        try:
+            # RQ's handlers swallow some errors of Redis: the started entry tells whether they have worked.
+            if worker.connection.zscore(started, ended.claimed.entry) is None:
+                return
+            if tries == _TRIES:
+                break
+            tries += 1
+            _handle(worker, queue, ended)
+        except RedisError as error:
+            _log.warning("record", f"job {ended.claimed.job.id} is not recorded yet", error=str(error))
+            give_up.wait(_PAUSE)
+    _log.warning("record", f"job {ended.claimed.job.id} could not be recorded; RQ will find it abandoned")
+
+
+def _call_back(worker: SimpleWorker, ended: Ended) -> Ended:
+    """Calls the job's callback and the exception handlers, once. A failing success callback fails the job."""
+    job = ended.claimed.job
+    job.ended_at = ended.ended_at
+    try:
+        if ended.stopped:
+            job.execute_stopped_callback(worker.death_penalty_class)
+            return ended
+        if ended.error is None:
+            if not isinstance(ended.result, Retry):
+                job._status = JobStatus.FINISHED
+                job.execute_success_callback(worker.death_penalty_class, ended.result)
+            return ended
+        failure = ended.error
+    except Exception as error:
+        failure = error
+    return ended if ended.stopped else _call_back_failure(worker, ended, failure)
+
+
+def _call_back_failure(worker: SimpleWorker, ended: Ended, error: BaseException) -> Ended:
+    job = ended.claimed.job
+    job._status = JobStatus.FAILED
+    try:
+        job.execute_failure_callback(worker.death_penalty_class, type(error), error, error.__traceback__)
+    except Exception as another:
+        error = another
+    worker.handle_exception(job, type(error), error, error.__traceback__)
+    return replace(ended, error=error)
+
+
+def _handle(worker: SimpleWorker, queue: Queue, ended: Ended) -> None:
+    job = copy(ended.claimed.job)  # the handlers count down its retries, also when they fail
+    worker.execution = ended.claimed.as_execution()
+    if ended.stopped:
+        worker._stopped_job_id = job.id
+        worker.handle_job_failure(job, queue, exc_string="Job stopped by user.")
+    elif ended.error is not None:
+        worker.handle_job_failure(job, queue, exc_string="".join(traceback.format_exception(ended.error)))
+    elif isinstance(ended.result, Retry):
+        worker.handle_job_retry(job, queue, ended.result, queue.started_job_registry, worker.execution)
+    else:
+        job._result = ended.result
+        worker.handle_job_success(job, queue, queue.started_job_registry)
+        job.send_webhooks(JobStatus.FINISHED)

@@ -1,0 +1,115 @@
+"""RQ's worker without RQ's loop: what dashboards see of it, and repairs that workers do for each other."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+from redis import Redis
+from redis.client import Pipeline, PubSub, PubSubWorkerThread
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.command import parse_payload
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
+from rq.worker import WorkerStatus
+
+from headrace.graph.json_types import JsonObject
+from headrace.log import Log
+from headrace_worker.rq_claim import HEARTBEAT_TTL
+
+_LOCK_SECONDS = 899
+_LOCK_TRUSTED_SECONDS = 60
+_PUBSUB_PAUSE = 1.0
+
+_log = Log(__name__)
+
+
+class RegisteredWorker(SimpleWorker):
+    """An RQ worker on one queue whose jobs somebody else runs.
+
+    It never installs signal handlers: the process owns its signals. on_command: called with each command that
+    RQ publishes to this worker, in a thread of RQ's.
+    """
+
+    death_penalty_class = TimerDeathPenalty  # RQ's default uses signals, which only a main thread gets
+
+    def __init__(
+        self, queue: str, connection: Redis, name: str | None, on_command: Callable[[JsonObject], None]
+    ) -> None:
+        super().__init__(
+            [queue],
+            name=name,
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=HEARTBEAT_TTL - 60,  # RQ adds the 60
+            prepare_for_work=False,  # which asks Redis for an address, and Redis may be away
+        )
+        self._on_command = on_command
+        self._closing = threading.Event()
+
+    @property
+    def queue(self) -> Queue:
+        return self.queues[0]
+
+    def arrive(self) -> None:
+        """Registers the worker and hears commands. Raises RedisError, or ValueError if the name is taken."""
+        self.hostname, self.pid = socket.gethostname(), os.getpid()
+        self._set_ip_address(self.connection)
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self.set_state(WorkerStatus.STARTED)
+        self.subscribe()  # type: ignore[no-untyped-call]
+
+    def arrive_again(self) -> None:
+        """Registers the worker if Redis has forgotten it, after FLUSHALL for instance; raises RedisError."""
+        if not self.connection.hexists(self.key, "birth"):
+            self.connection.delete(self.key)  # counters, perhaps, of a job that ended since
+            self.register_birth()  # type: ignore[no-untyped-call]
+
+    def leave(self) -> None:
+        """Takes the worker out of RQ's lists; without Redis, its keys expire."""
+        self._closing.set()
+        try:
+            self.register_death()  # type: ignore[no-untyped-call]
+            self.unsubscribe()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            _log.warning("leave", "the worker could not say goodbye to Redis", error=str(error))
+
+    def maintain(self) -> None:
+        """Fails the abandoned jobs of dead workers, as RQ does, and drops what has expired.
+
+        RQ's lock for this lasts 15 minutes, and a worker that is killed while it cleans leaves it: until then
+        nothing would be repaired. Cleaning takes seconds, so a lock older than a minute has lost its owner.
+        """
+        lock = self.queue.registry_cleaning_key
+        if self.connection.ttl(lock) < _LOCK_SECONDS - _LOCK_TRUSTED_SECONDS:
+            self.connection.delete(lock)
+        self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+    def handle_payload(self, message: dict[str, bytes]) -> None:
+        """RQ's hook for commands; what is no JSON object is passed over, anybody may publish."""
+        try:
+            payload = parse_payload(message)
+        except ValueError:
+            payload = None
+        if isinstance(payload, dict):
+            self._on_command(payload)
+
+    def set_current_job_id(self, job_id: str | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ's handlers clear it after each job; here others still run, and the next exchange says which."""
+
+    def get_heartbeat_ttl(self, _job: Job) -> int:
+        """Seconds until a job is abandoned unless its heartbeat is renewed."""
+        return HEARTBEAT_TTL
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        """RQ raises the socket's timeout to minutes, for its blocking pop. Nothing here blocks that long."""
+        return connection
+
+    def _pubsub_exception_handler(self, exc: Exception, _pubsub: PubSub, _: PubSubWorkerThread) -> None:
+        """RQ's thread ends on anything but ConnectionError, and then the worker hears no command any more."""
+        _log.warning("commands", "Redis does not answer, listening again", error=str(exc))
+        self._closing.wait(_PUBSUB_PAUSE)
