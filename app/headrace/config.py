@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_URL",
         description="The API that the command line talks to.",
     )
+    worker_id: str = Field(
+        "",
+        validation_alias="HEADRACE_WORKER_ID",
+        description="The id of this worker process; set by the supervisor, otherwise made up.",
+    )
     api_key: str = Field(
         "", validation_alias="HEADRACE_API_KEY", description="The key that the command line sends."
     )

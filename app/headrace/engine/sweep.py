@@ -79,8 +79,9 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
     if forgotten:
         _log.warning("release_repeated", tasks=len(forgotten))
         dispatches.append(Release(tuple(forgotten)))
-    for worker_id in await engine.db.transact(partial(workers.reap, seconds=UNHEALTHY_SECONDS)):
-        dispatches += await expire_worker(engine, worker_id)
+    if steady >= UNHEALTHY_SECONDS:
+        for worker_id in await engine.db.transact(partial(workers.reap, seconds=UNHEALTHY_SECONDS)):
+            dispatches += await expire_worker(engine, worker_id)
     return Swept(dispatches, overdue)
 
 

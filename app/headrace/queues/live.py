@@ -6,7 +6,7 @@ News may get lost (nobody keeps it), so nothing may depend on it alone: it only 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -72,7 +72,7 @@ def _publish(connection: redis.Redis, channel: str, ids: Iterable[UUID | TaskId]
             connection.publish(channel, text)
 
 
-async def subscribe(connection: redis.asyncio.Redis) -> AsyncIterator[News]:
+async def subscribe(connection: redis.asyncio.Redis) -> AsyncGenerator[News, None]:
     """Listens for ever, also across restarts of Redis. To stop, close the generator (`aclosing`)."""
     pause = _FIRST_PAUSE
     while True:

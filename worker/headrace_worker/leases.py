@@ -1,0 +1,82 @@
+"""Keeps the leases of running tasks, from a thread of its own: a busy loop must not lose them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from headrace.errors import HeadraceError
+from headrace.graph.ids import TaskId
+from headrace.log import Log
+from headrace.store import claims
+from headrace.store.db import Database
+
+_log = Log("headrace.worker")
+
+
+class Leases:
+    """The tasks that this process holds, by their tokens.
+
+    Renews after a third of the lease. on_lost: called, in the thread, with tasks that are no longer held:
+    cancelled, or taken back by a sweep.
+    """
+
+    def __init__(self, database_url: str, seconds: float, on_lost: Callable[[set[TaskId]], None]) -> None:
+        self._url = database_url
+        self._seconds = seconds
+        self._on_lost = on_lost
+        self._held: dict[TaskId, int] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops renewing; what is still held expires unless it is handed back."""
+        self._closing.set()
+        self._thread.join(timeout=self._seconds)
+
+    def hold(self, task: TaskId, token: int) -> None:
+        with self._lock:
+            self._held[task] = token
+
+    def drop(self, task: TaskId, token: int) -> None:
+        """Lets go, unless the task was claimed anew meanwhile."""
+        with self._lock:
+            if self._held.get(task) == token:
+                del self._held[task]
+
+    def held(self) -> dict[TaskId, int]:
+        with self._lock:
+            return dict(self._held)
+
+    def _keep(self) -> None:
+        asyncio.run(self._renew_for_ever())
+
+    async def _renew_for_ever(self) -> None:
+        db = Database.connect(self._url, pool_size=1)
+        try:
+            while not await asyncio.to_thread(self._closing.wait, self._seconds / 3):
+                await self._renew(db)
+        finally:
+            await db.close()
+
+    async def _renew(self, db: Database) -> None:
+        held = self.held()
+        if not held:
+            return
+        try:
+            renewed = await db.transact(partial(claims.renew, tokens=held, lease_seconds=self._seconds))
+        except HeadraceError as error:
+            _log.warning("renewal_failed", str(error), tasks=len(held))
+            return
+        lost = held.keys() - renewed
+        still = self.held()
+        # What was settled while the renewal ran is not lost.
+        lost = {task for task in lost if still.get(task) == held[task]}
+        if lost:
+            self._on_lost(lost)

@@ -1,0 +1,146 @@
+"""One worker process: a task lane, a dependency lane and a clock, on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from contextlib import aclosing, suppress
+from functools import partial
+
+import uvloop
+
+from headrace import config, log
+from headrace.config import Settings
+from headrace.errors import StoreUnavailable
+from headrace.log import Log
+from headrace.queues.connection import connect_async
+from headrace.queues.live import TasksStopped, subscribe
+from headrace.queues.names import DEPENDENCIES, TASKS
+from headrace.store import workers
+from headrace_worker.concurrent_worker import ConcurrentWorker
+from headrace_worker.dependency_lane import DependencyLane
+from headrace_worker.runtime import Runtime, open_runtime, patiently
+from headrace_worker.task_lane import TaskLane
+from headrace_worker.ticker import tick_for_ever
+
+HEARTBEAT_SECONDS = 10.0
+_DEPENDENCY_SLOTS = 256
+
+_log = Log("headrace.worker")
+
+
+def run() -> None:
+    """Works until SIGTERM or SIGINT. Raises InvalidSettings."""
+    settings = config.load()
+    log.configure(settings.log_level, settings.log_json)
+    for name in config.unknown_names():
+        _log.warning("unknown_setting", f"{name} is no setting of Headrace")
+    uvloop.run(work(settings))
+
+
+async def work(settings: Settings) -> None:
+    """Serves both lanes until a signal; then finishes or hands back what runs, and leaves."""
+    async with open_runtime(settings) as runtime:
+        lane = TaskLane(runtime)
+        lanes = _lanes(runtime, lane)
+        _stop_on_signals(lanes)
+        await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
+        lane.open()
+        chores = [
+            asyncio.create_task(chore)
+            for chore in (tick_for_ever(runtime), _beat(runtime, lane), _hear_stops(runtime, lane))
+        ]
+        _log.info("worker_started", "Worker is ready to process jobs...", worker=str(runtime.worker_id))
+        try:
+            await asyncio.gather(*(one.serve() for one in lanes))
+        finally:
+            await _leave(runtime, lane, chores)
+
+
+def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, ConcurrentWorker]:
+    settings, name = runtime.settings, runtime.worker_id.hex
+    tasks = ConcurrentWorker(
+        TASKS,
+        connection=runtime.redis,
+        lane=lane,
+        slots=settings.worker_concurrency,
+        threads=settings.worker_threads,
+        name=f"{name}-tasks",
+        grace=settings.grace_seconds,
+    )
+    dependencies = ConcurrentWorker(
+        DEPENDENCIES,
+        connection=runtime.redis,
+        lane=DependencyLane(runtime),
+        slots=_DEPENDENCY_SLOTS,
+        threads=1,
+        name=f"{name}-dependencies",
+        grace=settings.grace_seconds,
+    )
+    return tasks, dependencies
+
+
+def _stop_on_signals(lanes: tuple[ConcurrentWorker, ConcurrentWorker]) -> None:
+    def stop() -> None:
+        _log.info("worker_stopping")
+        for lane in lanes:
+            lane.request_stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def _row(runtime: Runtime) -> workers.NewWorker:
+    host, pid = socket.gethostname(), os.getpid()
+    return workers.NewWorker(
+        id=runtime.worker_id,
+        name=f"{host}-{pid}",
+        host=host,
+        pid=pid,
+        queues=(TASKS, DEPENDENCIES),
+        concurrency=runtime.settings.worker_concurrency,
+    )
+
+
+async def _beat(runtime: Runtime, lane: TaskLane) -> None:
+    """Says in the worker's row that it lives and what it does."""
+    while True:
+        with suppress(StoreUnavailable):
+            await runtime.engine.db.transact(
+                partial(workers.heartbeat, worker_id=runtime.worker_id, load=lane.load)
+            )
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _hear_stops(runtime: Runtime, lane: TaskLane) -> None:
+    """Stops the code of cancelled tasks at once; what is not heard, the next renewal tells."""
+    async with connect_async(runtime.urls.redis) as connection, aclosing(subscribe(connection)) as news:
+        async for one in news:
+            if isinstance(one, TasksStopped):
+                lane.stop_tasks(one.tasks)
+
+
+async def _leave(runtime: Runtime, lane: TaskLane, chores: list[asyncio.Task[None]]) -> None:
+    await _quietly(_mark(runtime, "stopping"))
+    for chore in chores:
+        chore.cancel()
+    await asyncio.gather(*chores, return_exceptions=True)
+    await _quietly(lane.hand_back())
+    await _quietly(_mark(runtime, "stopped"))
+    _log.info("worker_stopped")
+
+
+async def _mark(runtime: Runtime, state: str) -> None:
+    await runtime.engine.db.transact(partial(workers.mark, worker_id=runtime.worker_id, state=state))
+
+
+async def _quietly(call: Coroutine[None, None, None]) -> None:
+    """At the end of a process: without PostgreSQL, leases and heartbeats run out by themselves."""
+    try:
+        await call
+    except StoreUnavailable as error:
+        _log.warning("leave", str(error))

@@ -1,0 +1,192 @@
+"""The task lane: jobs of `workflow-tasks`, claimed in batches, run at once, settled in groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from rq.job import Job
+
+from headrace.engine.execute import Execution, Finished, claim, perform
+from headrace.engine.settle import settle
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonValue
+from headrace.graph.outcome import Failed
+from headrace.queues.names import RUN_TASK
+from headrace.store import claims
+from headrace.store.claims import Delivery
+from headrace.store.workers import Load
+from headrace_worker.leases import Leases
+from headrace_worker.runtime import Runtime, patiently
+
+DUPLICATE = "duplicate"
+"""The result of a job whose task was delivered twice or cancelled: nothing was run."""
+
+_STOPPED = Failed("the job was stopped", kind="Stopped", retryable=False)
+_LAST_SETTLEMENT_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A job in the lane, from its claim to its settlement."""
+
+    delivery: Delivery
+    future: asyncio.Future[JsonValue]
+    code: asyncio.Task[Finished] | None = None
+    finished: Finished | None = None
+    stopped: bool = False
+
+
+class TaskLane:
+    """Runs nodes. All on one loop, but for the renewal of leases."""
+
+    functions = frozenset({RUN_TASK})
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._loop = asyncio.get_running_loop()
+        self._leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, self._lost_from_thread)
+        self._seats: dict[TaskId, _Seat] = {}
+        self._done: list[_Seat] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._completed = 0
+        self._failed = 0
+
+    def open(self) -> None:
+        self._leases.start()
+
+    @property
+    def load(self) -> Load:
+        """What the worker's row shows."""
+        return Load(len(self._seats), self._completed, self._failed)
+
+    def begin(self, jobs: Sequence[Job]) -> Sequence[asyncio.Future[JsonValue]]:
+        """Claims the jobs' tasks in one transaction and runs them. A job's result is its task's status."""
+        seats = [_Seat(delivery_of(job), self._loop.create_future()) for job in jobs]
+        self._spawn(self._claim_and_run(seats))
+        return [seat.future for seat in seats]
+
+    def stop(self, job: Job) -> None:
+        """Stops one job's node; its task fails."""
+        delivery = delivery_of(job)
+        seat = self._seats.get(delivery.task)
+        if seat is not None and seat.delivery == delivery:
+            self._stop(seat)
+
+    def stop_tasks(self, tasks: Iterable[TaskId]) -> None:
+        """Stops the code of tasks that are no longer this process's: cancelled, or taken back."""
+        for task in tasks:
+            if seat := self._seats.get(task):
+                self._stop(seat)
+
+    async def hand_back(self) -> None:
+        """Gives the tasks that still run back to the queue, stops their code and ends the lane."""
+        if self._settling is not None:
+            await asyncio.wait([self._settling], timeout=_LAST_SETTLEMENT_SECONDS)
+        for seat in self._seats.values():
+            if seat.code is not None:
+                seat.code.cancel()
+        held = self._leases.held()
+        if held:
+            queued = await self._runtime.engine.db.transact(partial(claims.hand_back, tokens=held))
+            await self._runtime.push([one.dispatch() for one in queued])
+        await asyncio.to_thread(self._leases.close)
+
+    async def _claim_and_run(self, seats: Sequence[_Seat]) -> None:
+        wanted = [seat.delivery for seat in seats]
+        try:
+            executions = await patiently(lambda: claim(self._runtime.engine, wanted, self._runtime.worker_id))
+        except Exception as error:
+            for seat in seats:
+                _answer(seat, error=error)
+            return
+        by_task = {execution.task: execution for execution in executions}
+        for seat in seats:
+            execution = by_task.get(seat.delivery.task)
+            if execution is None or execution.claim.delivery != seat.delivery.delivery:
+                _answer(seat, DUPLICATE)
+            else:
+                self._run(seat, execution)
+
+    def _run(self, seat: _Seat, execution: Execution) -> None:
+        self._seats[execution.task] = seat
+        self._leases.hold(execution.task, execution.claim.token)
+        seat.code = self._loop.create_task(perform(execution, self._runtime.http))
+        seat.code.add_done_callback(partial(self._performed, seat, execution))
+
+    def _performed(self, seat: _Seat, execution: Execution, code: asyncio.Task[Finished]) -> None:
+        if code.cancelled() and not seat.stopped:
+            self._leave(seat, execution)
+            seat.future.cancel()
+            return
+        seat.finished = Finished(execution, _STOPPED) if code.cancelled() else code.result()
+        self._done.append(seat)
+        if self._settling is None:
+            self._settling = self._spawn(self._settle_all())
+
+    async def _settle_all(self) -> None:
+        """Settles what has ended, group by group: whatever ends meanwhile is the next group."""
+        while self._done:
+            group, self._done = self._done, []
+            finished = [seat.finished for seat in group if seat.finished is not None]
+            try:
+                settled = await patiently(partial(settle, self._runtime.engine, finished))
+                await self._runtime.push(settled.dispatches)
+                self._end(group, set(settled.late))
+            except Exception as error:
+                for seat in group:
+                    _answer(seat, error=error)
+            finally:
+                for seat in group:
+                    if seat.finished is not None:
+                        self._leave(seat, seat.finished.execution)
+        self._settling = None
+
+    def _end(self, group: Sequence[_Seat], late: set[TaskId]) -> None:
+        for seat in group:
+            failed = seat.finished is not None and isinstance(seat.finished.outcome, Failed)
+            self._failed += failed
+            self._completed += not failed
+            if seat.stopped:
+                seat.future.cancel()
+            else:
+                _answer(seat, "late" if seat.delivery.task in late else "failed" if failed else "ok")
+
+    def _leave(self, seat: _Seat, execution: Execution) -> None:
+        self._leases.drop(execution.task, execution.claim.token)
+        if self._seats.get(execution.task) is seat:
+            del self._seats[execution.task]
+
+    def _stop(self, seat: _Seat) -> None:
+        seat.stopped = True
+        if seat.code is not None:
+            seat.code.cancel()
+
+    def _lost_from_thread(self, tasks: set[TaskId]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nothing runs any more
+            self._loop.call_soon_threadsafe(self.stop_tasks, tasks)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+
+def delivery_of(job: Job) -> Delivery:
+    """What a job of `workflow-tasks` carries."""
+    task, attempt, delivery = job.args
+    return Delivery(TaskId.parse(task), attempt, delivery)
+
+
+def _answer(seat: _Seat, result: JsonValue = None, error: Exception | None = None) -> None:
+    if seat.future.done():
+        return  # RQ's timeout or the shutdown was first
+    if error is not None:
+        seat.future.set_exception(error)
+    else:
+        seat.future.set_result(result)
