@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -90,7 +91,8 @@ class Child:
 
     def let_go(self) -> None:
         """Asks the child to end, and does not wait."""
-        if self._leash.poll() is None:
+        # An error says that the leash has ended meanwhile.
+        with contextlib.suppress(OSError):
             self._held.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> int:

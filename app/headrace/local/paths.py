@@ -7,6 +7,7 @@ import os
 import random
 import secrets
 import socket
+import sys
 from pathlib import Path
 
 from headrace.errors import WrongState
@@ -85,7 +86,7 @@ class FolderLock:
             os.close(file)
             raise WrongState(f"{self._folder} is in use by {holder}") from error
         os.ftruncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()}\n".encode(), 0)
+        os.pwrite(file, f"process {os.getpid()} ({Path(sys.argv[0]).name})\n".encode(), 0)
         self._file = file
 
     def release(self) -> None:

@@ -63,7 +63,7 @@ class EmbeddedRedis(EmbeddedServer):
 
     def is_ready(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
                 return connection.makefile("rb").read(12) == b"+OK\r\n+PONG\r\n"
         except OSError:

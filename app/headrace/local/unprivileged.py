@@ -110,13 +110,20 @@ def reachable_copy(source: Path, program: Path, user: str) -> Path:
 
     source: the folder of a package, whose libraries lie beside it in `<source>.libs` and go with it.
     """
-    if not user or run_as(user, [source / program, "--version"], Path("/")).returncode == 0:
+    if not user or _can_run(user, source / program):
         return source
     stamp = f"{source}:{(source / program).stat().st_mtime_ns}"
     target = state_folder() / f"programs-{hashlib.sha256(stamp.encode()).hexdigest()[:12]}"
     if not target.exists():
         _copy(source, target)
     return target / source.name
+
+
+def _can_run(user: str, program: Path) -> bool:
+    try:
+        return run_as(user, [program, "--version"], Path("/")).returncode == 0
+    except PermissionError:
+        return False
 
 
 def _copy(source: Path, target: Path) -> None:
