@@ -30,7 +30,7 @@ class DelayConfig(Config):
         default=None, description="How many units to wait. Without it, delayMs counts.", examples=[5]
     )
     delay_ms: Annotated[float | str, _SHOWN_AS_NUMBER] = Field(
-        default=5000, description="How many milliseconds to wait, without delayValue."
+        default=5000.0, description="How many milliseconds to wait, without delayValue."
     )
 
 

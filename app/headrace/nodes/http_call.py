@@ -17,7 +17,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
 from headrace.graph.template import resolve
 from headrace.nodes.base import Config, HttpError, HttpRequest, HttpResponse, NodeContext, NodeType
-from headrace.nodes.input_text import stringify
+from headrace.nodes.input_text import stringify, too_deep
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -159,7 +159,7 @@ def _answered(context: NodeContext, config: ApiCallConfig, call: _Call) -> Outco
     data = read_data(response)
     success = response.status in (config.expected_status_codes or EXPECTED)
     line = call.line if success else f"{call.line} (unexpected status)"
-    context.say("api" if success else "api-error", f"{line}\nResponse: {_pretty(data)}")
+    context.say("api" if success else "api-error", f"{line}\nResponse: {_shown(response, data)}")
     if config.fail_on_error and not success:
         return _failed(response, line, data)
     return Done(
@@ -254,6 +254,8 @@ def read_data(response: HttpResponse) -> JsonValue:
 def _json(body: bytes) -> JsonValue:
     text = body.decode("utf-8-sig")
     data: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if too_deep(data):
+        raise ValueError("nested too deep")
     return _storable(data) if _ESCAPED.search(body) else data
 
 
@@ -290,6 +292,10 @@ def _charset(response: HttpResponse) -> str:
     return _CHARSETS.get(charset.split(";")[0].strip(" \"'"), "utf-8") if found else "utf-8"
 
 
-def _pretty(data: JsonValue) -> str:
-    text = json.dumps(data, indent=2, ensure_ascii=False)
+def _shown(response: HttpResponse, data: JsonValue) -> str:
+    """The answer for the run's log, cut where it is no longer read."""
+    if len(response.body) > 4 * MAX_LOGGED:
+        text = _storable_text(response.body[: 4 * MAX_LOGGED].decode(_charset(response), errors="replace"))
+    else:
+        text = json.dumps(data, indent=2, ensure_ascii=False)
     return text if len(text) <= MAX_LOGGED else f"{text[:MAX_LOGGED]}…"

@@ -16,6 +16,7 @@ from headrace.errors import Problem
 from headrace.graph.expressions import rule_of, violation
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
+from headrace.graph.template import MAX_DEPTH
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.predicates import rule_problems
 
@@ -86,12 +87,28 @@ def fill_in(config: InputTextConfig, value: JsonValue) -> tuple[JsonObject, list
     """The input with defaults and coercions applied, and everything that is wrong with it."""
     if value is not None and not isinstance(value, dict):
         return {}, [Problem("input", "the input must be a JSON object", 'as {"city": "Dubai"}')]
+    if too_deep(value):
+        return {}, [Problem("input", f"the input is nested more than {MAX_DEPTH} levels deep")]
     output: JsonObject = dict(value or {})
     problems = []
     for field in config.fields:
         if field.key and (problem := _fill_field(field, output)):
             problems.append(problem)
     return output, problems
+
+
+def too_deep(value: JsonValue) -> bool:
+    """Whether a value is nested deeper than templates and the log can follow it."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for one in level for inner in _inner(one)]
+    return bool(level)
+
+
+def _inner(value: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def stringify(value: JsonValue) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import ipaddress
+import re
 import socket
 import zlib
 from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ class Names:
         self.asked.append(host)
         if host in self._answers:
             return self._answers[host]
-        if host.removesuffix(".").endswith((".example", "localhost")):
+        if not re.fullmatch(r"[0-9a-fx.:]+(%.*)?", host, re.IGNORECASE):  # a name: no test asks the network
             raise OSError("Name or service not known")
         return await system_resolve(host, port)
 

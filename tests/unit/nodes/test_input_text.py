@@ -137,6 +137,14 @@ def test_an_input_that_is_no_object_is_a_problem(given: JsonValue) -> None:
     assert [one.path for one in InputText().check_start(CITY, given)] == ["input"]
 
 
+def test_an_input_that_nothing_can_follow_is_a_problem() -> None:
+    deep: JsonValue = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+
+    assert [one.path for one in InputText().check_start(CITY, deep)] == ["input"]
+
+
 async def test_away_from_the_start_the_node_fails() -> None:
     outcome = await InputText().start(context({"x": "y"}), config({"key": "x", "inputKind": "number"}))
 

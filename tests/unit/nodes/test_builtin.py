@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from headrace.nodes.base import Config, NodeType
+from headrace.nodes.builtin import builtin
+
+TYPES = list(builtin())
+
+
+def test_the_palette_and_its_order() -> None:
+    assert [one.type for one in TYPES] == [
+        "inputText",
+        "decision",
+        "ifElse",
+        "apiCall",
+        "notification",
+        "delay",
+    ]
+    assert [one.type for one in TYPES if one.branching] == ["decision", "ifElse"]
+
+
+def test_http_call_is_another_name_of_api_call() -> None:
+    registry = builtin()
+
+    assert registry.get("httpCall") is registry.get("apiCall") is not None
+    assert registry.get("nothing") is None
+
+
+@pytest.mark.parametrize("node", TYPES, ids=lambda node: str(node.type))
+def test_the_schema_is_fit_for_a_form(node: NodeType[Config]) -> None:
+    schema = node.config_model.model_json_schema()
+
+    assert node.description
+    assert node.group in ("Input & Data", "Logic & Control", "Actions")
+    for name, field in schema["properties"].items():
+        assert name[0].islower()
+        assert "_" not in name
+        assert field["description"]
+        assert "default" in field
+        assert {"type", "$ref"} & field.keys()
+
+
+@pytest.mark.parametrize("node", TYPES, ids=lambda node: str(node.type))
+def test_the_defaults_alone_are_a_valid_config(node: NodeType[Config]) -> None:
+    names = node.config_model.model_json_schema()["properties"]
+
+    assert list(node.check(node.config_model.model_validate({}))) == []
+    assert node.config_model.model_validate(dict.fromkeys(names)) == node.config_model.model_validate({})
+
+
+def test_keys_of_clients_are_kept() -> None:
+    for node in TYPES:
+        config = node.config_model.model_validate({"templateId": None, "libraryTemplate": {"a": 1}})
+
+        assert config.model_dump()["libraryTemplate"] == {"a": 1}
+        assert config.model_dump()["templateId"] is None
