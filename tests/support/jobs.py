@@ -11,6 +11,7 @@ from rq import get_current_job
 from rq.job import Job, Retry
 
 from headrace.graph.json_types import JsonValue
+from support import rq_snapshot
 
 _DEADLINE = 20.0
 
@@ -96,3 +97,10 @@ def note_stop(job: Job, connection: Redis) -> None:
 
 def bad_callback(job: Job, connection: Redis, result: JsonValue) -> None:
     raise RuntimeError("callback")
+
+
+def look_at_keys() -> dict[str, str]:
+    """What Redis holds while this job runs."""
+    job = get_current_job()
+    assert job
+    return rq_snapshot.take(job.connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 
 class HeldLane:
-    """Holds its jobs until the test ends them: by `futures`, or all at once by `release`."""
+    """Holds its jobs until the test ends them: one by its future, all by `release`. Open, it holds none."""
 
-    functions = frozenset({LANED})
-
-    def __init__(self) -> None:
+    def __init__(self, functions: Iterable[str] = (LANED,), answer: JsonValue = "done") -> None:
+        self.functions = frozenset(functions)
+        self.answer = answer
         self.futures: dict[str, asyncio.Future[JsonValue]] = {}
         self.batches: list[list[str]] = []
         self.stopped: list[str] = []
@@ -52,9 +52,9 @@ class HeldLane:
         self.stopped.append(job.id)
         self.futures[job.id].cancel()
 
-    def release(self, result: JsonValue = "done") -> None:
+    def release(self) -> None:
         for job_id in self.pending:
-            self.futures[job_id].set_result(result)
+            self.futures[job_id].set_result(self.answer)
 
 
 def a_queue(connection: Redis) -> Queue:

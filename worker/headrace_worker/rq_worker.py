@@ -24,6 +24,7 @@ from headrace_worker.rq_claim import HEARTBEAT_TTL
 _LOCK_SECONDS = 899
 _LOCK_TRUSTED_SECONDS = 60
 _PUBSUB_PAUSE = 1.0
+_HEAR_SECONDS = 20.0
 
 _log = Log(__name__)
 
@@ -50,6 +51,7 @@ class RegisteredWorker(SimpleWorker):
         )
         self._on_command = on_command
         self._closing = threading.Event()
+        self._hearing: PubSubWorkerThread | None = None
 
     @property
     def queue(self) -> Queue:
@@ -61,7 +63,7 @@ class RegisteredWorker(SimpleWorker):
         self._set_ip_address(self.connection)
         self.register_birth()  # type: ignore[no-untyped-call]
         self.set_state(WorkerStatus.STARTED)
-        self.subscribe()  # type: ignore[no-untyped-call]
+        self._hear_commands()
 
     def arrive_again(self) -> None:
         """Registers the worker if Redis has forgotten it, after FLUSHALL for instance; raises RedisError."""
@@ -72,11 +74,26 @@ class RegisteredWorker(SimpleWorker):
     def leave(self) -> None:
         """Takes the worker out of RQ's lists; without Redis, its keys expire."""
         self._closing.set()
+        if self._hearing:
+            self._hearing.stop()
         try:
             self.register_death()  # type: ignore[no-untyped-call]
-            self.unsubscribe()  # type: ignore[no-untyped-call]
+            self._hear_no_more()
         except RedisError as error:
             _log.warning("leave", "the worker could not say goodbye to Redis", error=str(error))
+
+    def _hear_commands(self) -> None:
+        pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
+        pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
+        self._hearing = pubsub.run_in_thread(
+            _HEAR_SECONDS, daemon=True, exception_handler=self._pubsub_exception_handler
+        )
+
+    def _hear_no_more(self) -> None:
+        """After `stop`: in RQ's order its thread, if it is quick, waits for a minute before it ends."""
+        if self._hearing:
+            self._hearing.pubsub.unsubscribe()
+            self._hearing.join(timeout=_PUBSUB_PAUSE)
 
     def maintain(self) -> None:
         """Fails the abandoned jobs of dead workers, as RQ does, and drops what has expired.
