@@ -58,12 +58,18 @@ class RegisteredWorker(SimpleWorker):
         return self.queues[0]
 
     def arrive(self) -> None:
-        """Registers the worker and hears commands. Raises RedisError, or ValueError if the name is taken."""
+        """Hears commands and registers the worker. Raises ValueError if a living worker has its name.
+
+        Raises RedisError; then it may be called again.
+        """
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._set_ip_address(self.connection)
-        self.register_birth()  # type: ignore[no-untyped-call]
-        self.set_state(WorkerStatus.STARTED)
         self._hear_commands()
+        if self.birth_date:
+            self.arrive_again()  # what an earlier call wrote may have arrived, unlike the answer
+        else:
+            self.register_birth()  # type: ignore[no-untyped-call]
+        self.set_state(WorkerStatus.STARTED)
 
     def arrive_again(self) -> None:
         """Registers the worker if Redis has forgotten it, after FLUSHALL for instance; raises RedisError."""
@@ -77,12 +83,15 @@ class RegisteredWorker(SimpleWorker):
         if self._hearing:
             self._hearing.stop()
         try:
-            self.register_death()  # type: ignore[no-untyped-call]
+            if self.birth_date:  # else the keys are another worker's of this name
+                self.register_death()  # type: ignore[no-untyped-call]
             self._hear_no_more()
         except RedisError as error:
             _log.warning("leave", "the worker could not say goodbye to Redis", error=str(error))
 
     def _hear_commands(self) -> None:
+        if self._hearing:
+            return
         pubsub = self.connection.pubsub()  # type: ignore[no-untyped-call]
         pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
         self._hearing = pubsub.run_in_thread(

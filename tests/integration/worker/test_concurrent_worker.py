@@ -309,4 +309,6 @@ async def test_a_second_worker_of_the_same_name_is_refused(connection: Redis) ->
         with pytest.raises(ExceptionGroup) as caught:
             async with serving(connection):
                 await until(lambda: False)
-    assert caught.group_contains(ValueError, match="active worker named 'one'")
+        assert caught.group_contains(ValueError, match="active worker named 'one'")
+        assert [one.name for one in rq_workers(connection)] == ["one"]
+        assert not connection.hexists("rq:worker:one", "death")
