@@ -80,18 +80,21 @@ _COLUMNS = "run_id, position, node_id, type, message, data, at, xid, id"
 
 _AFTER = f"""
 SELECT {_COLUMNS} FROM workflow_events
-WHERE run_id = $1 AND (xid, id) > ($2, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+WHERE run_id = $1 AND (xid, id) > ($2, $3)
+  AND ($5 OR xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
 ORDER BY xid, id LIMIT $4
 """
 
 
-async def after(tx: Tx, run_id: UUID, cursor: Cursor, limit: int = 1000) -> list[StoredEvent]:
-    """The next events in the order of commits.
+async def after(
+    tx: Tx, run_id: UUID, cursor: Cursor, limit: int = 1000, is_complete: bool = False
+) -> list[StoredEvent]:
+    """The next events in the order of commits. is_complete: nobody writes events of this run any more.
 
     An event whose transaction is still open, or is younger than one that is, is not seen yet: so none that
     commits late is skipped. Source: PostgreSQL documentation, `pg_current_snapshot`.
     """
-    return [_stored(row) for row in await tx.fetch(_AFTER, run_id, cursor.xid, cursor.id, limit)]
+    return [_stored(row) for row in await tx.fetch(_AFTER, run_id, cursor.xid, cursor.id, limit, is_complete)]
 
 
 _LINES = f"SELECT {_COLUMNS} FROM workflow_events WHERE run_id = $1 AND type = $2 ORDER BY id LIMIT $3"

@@ -12,7 +12,7 @@ from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import TaskStatus
-from headrace.store.codec import load
+from headrace.store.codec import load, size_of
 from headrace.store.db import Record, Tx
 
 _RESULTS = """
@@ -43,13 +43,13 @@ def _result(row: Record) -> Result:
         output=load(row.output),
         error=cast("JsonObject | None", load(row.error)),
         input=load(row.input),
-        size=len(row.output or ""),
+        size=size_of(row.output or ""),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as people see it."""
+    """A task as people see it. input: kept of failed tasks that somebody handles. size: bytes of its output."""
 
     id: TaskId
     node_id: str
@@ -60,7 +60,9 @@ class Task:
     waits_for: str | None
     wake_at: datetime | None
     released_by: tuple[int, ...]
+    input: JsonValue
     output: JsonValue
+    size: int
     error: JsonObject | None
     reason: str | None
     caused_by: str | None
@@ -68,10 +70,14 @@ class Task:
     started_at: datetime | None
     finished_at: datetime | None
 
+    def result(self) -> Result:
+        """What it left, as the inputs of others are made from."""
+        return Result(self.status, self.output, self.error, self.input, self.size)
+
 
 _TASKS = """
 SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, wake_at, released_by,
-       output, error, reason, caused_by, queued_at, started_at, finished_at
+       input, output, error, reason, caused_by, queued_at, started_at, finished_at
 FROM workflow_tasks WHERE run_id = $1 ORDER BY position
 """
 
@@ -92,7 +98,9 @@ def _task(row: Record) -> Task:
         waits_for=row.waits_for,
         wake_at=row.wake_at,
         released_by=tuple(row.released_by or ()),
+        input=load(row.input),
         output=load(row.output),
+        size=size_of(row.output or ""),
         error=cast("JsonObject | None", load(row.error)),
         reason=row.reason,
         caused_by=row.caused_by,

@@ -1,0 +1,89 @@
+"""What each error answers, in one table. Every body is `{message, error, statusCode, details?}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from headrace import errors
+from headrace.errors import HeadraceError, InvalidInput, Problem
+from headrace.log import Log
+from headrace.store.db import BadValue
+
+STATUS: Mapping[type[HeadraceError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BadExpression: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.MissingReference: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BadValue: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.WrongState: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.QueueUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""By the error's class or the nearest one above it; InvalidDefinition and IdempotencyConflict are inputs."""
+
+RETRY_SECONDS = 2
+"""After how long a client may try again what answered 503."""
+
+_log = Log("headrace.api")
+
+
+def answer_error(
+    status: int, message: str, problems: Sequence[Problem] = (), headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The one shape of every error."""
+    body: dict[str, object] = {"message": message, "error": _phrase(status), "statusCode": int(status)}
+    if problems:
+        body["details"] = [problem.as_dict() for problem in problems]
+    return JSONResponse(body, status, dict(headers) if headers else None)
+
+
+def _phrase(status: int) -> str:
+    return "Unprocessable Entity" if status == HTTPStatus.UNPROCESSABLE_ENTITY else HTTPStatus(status).phrase
+
+
+def install(app: FastAPI) -> None:
+    """Lets the application answer every error in this shape."""
+    app.exception_handler(HeadraceError)(_headrace)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(StarletteHTTPException)(_http)
+    app.exception_handler(Exception)(_crash)
+
+
+async def _headrace(request: Request, error: HeadraceError) -> JSONResponse:
+    kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
+    if kind is None:
+        return await _crash(request, error)
+    status = STATUS[kind]
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    is_away = status is HTTPStatus.SERVICE_UNAVAILABLE
+    return answer_error(
+        status, error.message, problems, {"Retry-After": str(RETRY_SECONDS)} if is_away else None
+    )
+
+
+async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    problems = [Problem(_path(one["loc"]), str(one["msg"])) for one in error.errors()]
+    return answer_error(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", problems)
+
+
+def _path(where: Sequence[str | int]) -> str:
+    """`body.input[2]` is `input[2]`; what stands elsewhere keeps its place: `query.limit`."""
+    inside = where[1:] if where and where[0] == "body" else where
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inside)
+    return text.removeprefix(".").encode(errors="backslashreplace").decode()
+
+
+async def _http(_: Request, error: HTTPException) -> JSONResponse:
+    return answer_error(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _crash(request: Request, error: Exception) -> JSONResponse:
+    _log.exception("request_failed", f"{request.method} {request.url.path}: {error}")
+    return answer_error(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error")

@@ -1,0 +1,78 @@
+"""A run's history as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from headrace.api.schemas import EventOut
+from headrace.engine.program import Engine
+from headrace.engine.reading import EventPage, events_after
+from headrace.errors import InvalidInput, Problem, StoreUnavailable
+from headrace.log import Log
+from headrace.store.events import Cursor, StoredEvent
+
+POLL_SECONDS = 0.15
+HEARTBEAT_SECONDS = 15.0
+"""Comments that keep proxies from closing a quiet stream."""
+
+_RECONNECT_MS = 1000
+_LARGEST = 2**63 - 1
+
+EVENT_STREAM = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": 'id: 761-12\nevent: task.completed\ndata: {"nodeId": "greet", ...}\n\n',
+    }
+}
+
+_log = Log("headrace.api")
+
+
+def read_cursor(last_event_id: str | None) -> Cursor:
+    """The place after which a stream goes on; its begin for None. Raises InvalidInput."""
+    if not last_event_id:
+        return Cursor()
+    try:
+        cursor = Cursor.parse(last_event_id)
+        if not (0 <= cursor.xid <= _LARGEST and 0 <= cursor.id <= _LARGEST):
+            raise ValueError(last_event_id)
+    except ValueError as error:
+        problem = Problem("header.Last-Event-ID", "is not the id of an event", "<transaction>-<event>")
+        raise InvalidInput(problems=[problem]) from error
+    return cursor
+
+
+async def follow(engine: Engine, run_id: UUID, cursor: Cursor) -> AsyncIterator[str]:
+    """Events as they are committed, then `end` when the run has ended. Goes on while PostgreSQL is away."""
+    yield f"retry: {_RECONNECT_MS}\n\n"
+    spoke = time.monotonic()
+    while True:
+        page = await _next_page(engine, run_id, cursor)
+        for stored in page.events:
+            yield _message(stored)
+            cursor = stored.cursor
+        if page.ended is not None:
+            yield f'event: end\ndata: {{"status":"{page.ended}"}}\n\n'
+            return
+        if page.events:
+            spoke = time.monotonic()
+        elif time.monotonic() - spoke > HEARTBEAT_SECONDS:
+            spoke = time.monotonic()
+            yield ": still here\n\n"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _next_page(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPage:
+    try:
+        return await events_after(engine, run_id, cursor)
+    except StoreUnavailable:
+        _log.warning("events", "PostgreSQL does not answer, asking again", run=str(run_id))
+        return EventPage((), None)
+
+
+def _message(stored: StoredEvent) -> str:
+    data = EventOut.of(stored).model_dump_json(by_alias=True)
+    return f"id: {stored.cursor}\nevent: {stored.event.type}\ndata: {data}\n\n"

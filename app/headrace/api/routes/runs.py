@@ -1,0 +1,89 @@
+"""Runs: list, read, cancel, follow. A run has an address below its workflow and one without it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import StreamingResponse
+
+from headrace.api.deps import Limit, Offset, Shared
+from headrace.api.events import EVENT_STREAM, follow, read_cursor
+from headrace.api.schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
+from headrace.engine import reading
+from headrace.engine.control import cancel_run
+from headrace.engine.reading import RunFilter
+from headrace.graph.states import RunStatus
+
+_one = APIRouter()
+Status = Annotated[RunStatus | None, Query(description="Only runs with this status.")]
+
+
+@_one.get("/{run_id}")
+@_one.get("/{run_id}/status")
+async def get_run(run_id: UUID, house: Shared) -> RunOut:
+    """A run with its tasks, their inputs and outputs, and its log."""
+    return RunOut.of_detail(await reading.run_detail(house.engine, run_id))
+
+
+@_one.get("/{run_id}/logs")
+async def get_logs(run_id: UUID, house: Shared) -> Logs:
+    """A run's log, oldest line first."""
+    return Logs.of(await reading.run_log(house.engine, run_id))
+
+
+@_one.post("/{run_id}/cancel", status_code=201)
+async def cancel(run_id: UUID, house: Shared) -> Cancelled:
+    """Cancels all that has not ended; 409 when the run has ended or is being cancelled."""
+    await house.push(await cancel_run(house.engine, run_id))
+    return Cancelled()
+
+
+@_one.get("/{run_id}/events", response_class=StreamingResponse, responses={200: {"content": EVENT_STREAM}})
+async def get_events(
+    run_id: UUID, house: Shared, last_event_id: Annotated[str | None, Header()] = None
+) -> StreamingResponse:
+    """What happens in a run, as server-sent events. `Last-Event-ID` goes on where a client stopped."""
+    cursor = read_cursor(last_event_id)
+    await reading.run(house.engine, run_id)
+    return StreamingResponse(
+        follow(house.engine, run_id, cursor),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _belongs(workflow_id: UUID, run_id: UUID, house: Shared) -> None:
+    await reading.require_run_of(house.engine, workflow_id, run_id)
+
+
+router = APIRouter(tags=["runs"])
+router.include_router(_one, prefix="/workflows/runs")
+router.include_router(_one, prefix="/workflows/{workflow_id}/runs", dependencies=[Depends(_belongs)])
+router.include_router(_one, prefix="/runs")
+
+
+@router.get("/workflows/{workflow_id}/runs", response_model_exclude_none=True)
+async def list_runs_of_workflow(
+    workflow_id: UUID, house: Shared, status: Status = None, limit: Limit = 1000, offset: Offset = 0
+) -> list[WorkflowRunLine]:
+    """A workflow's runs, newest first."""
+    wanted = RunFilter(status=status, limit=limit, offset=offset)
+    return [WorkflowRunLine.of(run) for run in await reading.runs_of(house.engine, workflow_id, wanted)]
+
+
+WorkflowId = Annotated[UUID | None, Query(alias="workflowId", description="Only runs of this workflow.")]
+
+
+@router.get("/runs")
+async def list_runs(
+    house: Shared,
+    status: Status = None,
+    workflow_id: WorkflowId = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> RunList:
+    """Runs of all workflows, newest first."""
+    wanted = RunFilter(workflow_id, status, limit, offset)
+    return RunList(items=[RunSummary.of(run) for run in await reading.find_runs(house.engine, wanted)])

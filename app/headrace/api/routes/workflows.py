@@ -1,0 +1,56 @@
+"""Workflows: list, save, read, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body
+
+from headrace.api import documents
+from headrace.api.deps import Limit, Offset, PlainJson, Shared
+from headrace.api.schemas import Deleted, Workflow, WorkflowLine, milliseconds
+from headrace.engine import reading, save
+from headrace.graph.json_types import JsonObject
+
+router = APIRouter(prefix="/workflows", tags=["workflows"])
+
+Document = Annotated[JsonObject, Body(openapi_examples=documents.EXAMPLES)]
+
+
+@router.get("")
+async def list_workflows(house: Shared, limit: Limit = 1000, offset: Offset = 0) -> list[WorkflowLine]:
+    """Workflows, last changed first."""
+    lines = await reading.workflow_lines(house.engine, limit, offset)
+    return [
+        WorkflowLine(id=line.id, name=line.name, updated_at=milliseconds(line.updated_at)) for line in lines
+    ]
+
+
+@router.post("", status_code=201, dependencies=[PlainJson])
+async def create_workflow(body: Document, house: Shared) -> Workflow:
+    """Saves a new workflow, in the wire form or in the flat form, bare or under `workflow`."""
+    with documents.paths_as_sent(body):
+        workflow_id = await save.create_workflow(house.engine, documents.read(house.engine, body))
+    return await get_workflow(workflow_id, house)
+
+
+@router.get("/{workflow_id}")
+async def get_workflow(workflow_id: UUID, house: Shared) -> Workflow:
+    """A workflow's current version."""
+    return Workflow.of(await reading.workflow(house.engine, workflow_id))
+
+
+@router.put("/{workflow_id}", dependencies=[PlainJson])
+async def update_workflow(workflow_id: UUID, body: Document, house: Shared) -> Workflow:
+    """Saves a next version; runs that are under way keep theirs."""
+    with documents.paths_as_sent(body):
+        await save.update_workflow(house.engine, workflow_id, documents.read(house.engine, body))
+    return await get_workflow(workflow_id, house)
+
+
+@router.delete("/{workflow_id}")
+async def delete_workflow(workflow_id: UUID, house: Shared) -> Deleted:
+    """Deletes a workflow with its runs; 409 while one of them is active."""
+    await save.delete_workflow(house.engine, workflow_id)
+    return Deleted()

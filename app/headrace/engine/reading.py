@@ -1,0 +1,181 @@
+"""What people ask of workflows and runs. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.engine.program import Engine
+from headrace.errors import HeadraceError, NotFound
+from headrace.graph.inputs import Result, needed, node_input
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.plan import Plan
+from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
+from headrace.graph.template import Scope, resolve
+from headrace.store import events, results, runs, workflows
+from headrace.store.db import Tx
+from headrace.store.events import Cursor, StoredEvent
+from headrace.store.results import Task
+from headrace.store.runs import Run
+from headrace.store.workflows import StoredWorkflow, WorkflowLine
+
+LOG_LIMIT = 100_000
+"""Lines of a run's log that are read at once, oldest first."""
+
+EVENTS_AT_ONCE = 500
+
+
+async def workflow(engine: Engine, workflow_id: UUID) -> StoredWorkflow:
+    """A workflow's current version. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        found = await workflows.get(tx, workflow_id)
+    if found is None:
+        raise NotFound("Workflow not found")
+    return found
+
+
+async def workflow_lines(engine: Engine, limit: int, offset: int) -> list[WorkflowLine]:
+    """Workflows, last changed first."""
+    async with engine.db.transaction() as tx:
+        return await workflows.lines(tx, limit, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs, newest first. None: of all workflows, with any status."""
+
+    workflow_id: UUID | None = None
+    status: RunStatus | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+async def find_runs(engine: Engine, wanted: RunFilter) -> list[Run]:
+    """The runs that match, over all workflows."""
+    async with engine.db.transaction() as tx:
+        return await runs.find(tx, wanted.workflow_id, wanted.status, wanted.limit, wanted.offset)
+
+
+async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[Run]:
+    """The runs of one workflow that match. Raises NotFound when there is no such workflow."""
+    async with engine.db.transaction() as tx:
+        if await workflows.current_version(tx, workflow_id) is None:
+            raise NotFound("Workflow not found")
+        return await runs.find(tx, workflow_id, wanted.status, wanted.limit, wanted.offset)
+
+
+async def run(engine: Engine, run_id: UUID) -> Run:
+    """A run without its tasks. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        return await _run(tx, run_id)
+
+
+async def require_run_of(engine: Engine, workflow_id: UUID, run_id: UUID) -> None:
+    """Raises NotFound unless the run is one of this workflow's."""
+    if (await run(engine, run_id)).workflow_id != workflow_id:
+        raise NotFound("Workflow run not found")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """A run with all that people see of it.
+
+    inputs: of the tasks that got one, by position. outputs: None until the run has ended.
+    """
+
+    run: Run
+    tasks: Sequence[Task]
+    inputs: Mapping[int, JsonValue]
+    log: Sequence[StoredEvent]
+    outputs: JsonObject | None
+
+
+async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
+    """A run with its tasks, their inputs, its log and, once it has ended, its outputs. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        found = await _run(tx, run_id)
+        tasks = await results.tasks_of_run(tx, run_id)
+        log = await events.log_lines(tx, run_id, LOG_LIMIT)
+        program = await engine.programs.one(tx, found.workflow_id, found.version)
+    left = {task.id.position: task.result() for task in tasks}
+    inputs = {
+        task.id.position: _input(program.plan, task, left, found.input) for task in tasks if task.attempt
+    }
+    ended = found.status in RUN_ENDED
+    return RunDetail(
+        found, tasks, inputs, log, run_outputs(program.plan, left, found.input) if ended else None
+    )
+
+
+async def run_log(engine: Engine, run_id: UUID) -> list[StoredEvent]:
+    """The lines of a run's log, oldest first. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        await _run(tx, run_id)
+        return await events.log_lines(tx, run_id, LOG_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """The next events. ended: the run's final status when these are its last events, else None."""
+
+    events: Sequence[StoredEvent]
+    ended: RunStatus | None
+
+
+async def events_after(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPage:
+    """What happened in a run after a place in its history. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        found = await _run(tx, run_id)
+        # Whoever writes a run's events holds its row or one of its tasks that has not ended. So once the run
+        # has ended, all of them are committed.
+        ended = found.status in RUN_ENDED
+        page = await events.after(tx, run_id, cursor, EVENTS_AT_ONCE, is_complete=ended)
+    return EventPage(page, found.status if ended and len(page) < EVENTS_AT_ONCE else None)
+
+
+async def _run(tx: Tx, run_id: UUID) -> Run:
+    found = await runs.get(tx, run_id)
+    if found is None:
+        raise NotFound("Workflow run not found")
+    return found
+
+
+def _input(plan: Plan, task: Task, left: Mapping[int, Result], run_input: JsonValue) -> JsonValue:
+    """What the task's node got; None when it could not be built: the task's error says why."""
+    position = task.id.position
+    if not needed(plan, position, task.released_by) <= left.keys():
+        return None
+    try:
+        return node_input(plan, position, task.released_by, left, run_input)
+    except HeadraceError:
+        return None
+
+
+def run_outputs(plan: Plan, left: Mapping[int, Result], run_input: JsonValue) -> JsonObject:
+    """A run's outputs: those that the workflow declares, else what its last nodes gave, by node id.
+
+    A declared output that names what does not exist, as the output of a skipped node, is None.
+    """
+    if not plan.outputs:
+        return {
+            node.id: left[node.position].output
+            for node in plan.nodes
+            if not node.out_edges and left[node.position].status is TaskStatus.COMPLETED
+        }
+    nodes: JsonObject = {node.id: _as_name(left[node.position]) for node in plan.nodes}
+    scope = Scope(None, {"input": run_input, "nodes": nodes})
+    return {name: _resolved(value, scope) for name, value in plan.outputs.items()}
+
+
+def _as_name(result: Result) -> JsonObject:
+    """A task as templates name it; one that has not ended well has no output."""
+    named: JsonObject = {"status": result.status.value, "error": result.error}
+    return named | ({"output": result.output} if result.status is TaskStatus.COMPLETED else {})
+
+
+def _resolved(value: JsonValue, scope: Scope) -> JsonValue:
+    try:
+        return resolve(value, scope)
+    except HeadraceError:
+        return None
