@@ -10,6 +10,7 @@ from headrace.nodes.delay import Delay
 from headrace.nodes.http_call import HttpCall
 from headrace.nodes.if_else import IfElse
 from headrace.nodes.input_text import InputText
+from headrace.nodes.noop import Noop
 from headrace.nodes.notification import Notification
 
 
@@ -22,6 +23,7 @@ def builtin() -> NodeRegistry:
         HttpCall(),
         Notification(),
         Delay(),
+        Noop(),
     )
     # Each takes its own Config; callers pair a type with what its `config_model` has validated.
     return NodeRegistry(cast("tuple[NodeType[Config], ...]", types))

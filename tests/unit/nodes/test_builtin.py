@@ -16,6 +16,7 @@ def test_the_palette_and_its_order() -> None:
         "apiCall",
         "notification",
         "delay",
+        "noop",
     ]
     assert [one.type for one in TYPES if one.branching] == ["decision", "ifElse"]
 

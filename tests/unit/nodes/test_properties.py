@@ -90,6 +90,7 @@ CONFIGS: dict[str, st.SearchStrategy[JsonObject]] = {
     ),
     "notification": st.fixed_dictionaries({"template": TEXT}),
     "delay": st.fixed_dictionaries({"delayType": TEXT, "delayValue": SCALARS}, optional={"delayMs": SCALARS}),
+    "noop": st.just({}),
 }
 TYPES = {one.type: one for one in builtin()}
 
