@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Query, Request
 
@@ -17,6 +17,9 @@ from headrace.graph.dispatch import Dispatch
 from headrace.log import Log
 from headrace.queues.broker import Broker
 from headrace.queues.inspect import QueueDepth, RqWorker
+
+if TYPE_CHECKING:
+    from headrace.api.metrics import Meters
 
 PUSH_SECONDS = 3.0
 """How long an answer waits for Redis; the sweep delivers what it did not take."""
@@ -33,6 +36,7 @@ class House:
     broker: Broker
     depths: Callable[[], list[QueueDepth]]
     rq_workers: Callable[[], list[RqWorker]]
+    meters: Meters
 
     async def push(self, dispatches: Sequence[Dispatch]) -> None:
         """Delivers what has been committed. That Redis is away delays it, no more: the sweep repeats it."""

@@ -5,24 +5,55 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import cast
 
+from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi_typing import WSGIApp
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from headrace import __version__
 from headrace.api import errors
+from headrace.api.auth import Authentication, SameOrigin, allowed_origins, read_keys, require_safe
 from headrace.api.body import BodyLimit
 from headrace.api.deps import House
-from headrace.api.routes import health, mocks, runs, starts, workflows
+from headrace.api.metrics import Meters, RequestTimes
+from headrace.api.routes import (
+    api_templates,
+    health,
+    metrics,
+    mocks,
+    node_types,
+    queues,
+    runs,
+    starts,
+    workers,
+    workflows,
+)
 from headrace.api.schemas import ErrorBody
 from headrace.config import Settings
 from headrace.engine.program import Engine
+from headrace.errors import InvalidSettings
 from headrace.nodes.builtin import builtin
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
+from headrace.queues.dashboard import dashboard
 from headrace.queues.inspect import queue_depths, rq_workers
 from headrace.store.db import Database
 
-_ROUTERS = (health.router, mocks.router, runs.router, starts.router, workflows.router)
+_ROUTERS = (
+    health.router,
+    metrics.router,
+    mocks.router,
+    runs.router,
+    starts.router,
+    workflows.router,
+    node_types.router,
+    api_templates.router,
+    workers.router,
+    queues.router,
+)
 """In the order of matching: fixed paths such as `/workflows/runs` before `/workflows/{id}`."""
 
 
@@ -31,22 +62,59 @@ def create_app(settings: Settings) -> FastAPI:
 
     It starts nothing and migrates nothing: `headrace up` and `headrace migrate` do. Raises InvalidSettings.
     """
+    require_safe(settings)
+    _require_servers(settings)
+    meters = Meters()
     app = FastAPI(
         title="Headrace",
         version=__version__,
         description="Workflows as graphs of tasks: save them, run them, watch them.",
-        lifespan=partial(_lifespan, settings),
+        lifespan=partial(_lifespan, settings, meters),
         responses={422: {"model": ErrorBody}, 503: {"model": ErrorBody}},
     )
     errors.install(app)
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_middleware(BodyLimit)
+    app.mount("/rq", _dashboard(settings))
+    _guard(app, settings, meters)
     return app
 
 
+def _guard(app: FastAPI, settings: Settings, meters: Meters) -> None:
+    """Puts what every request passes around the application."""
+    origins = allowed_origins(settings)
+    # The last one added meets a request first.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SameOrigin, allowed=origins)
+    app.add_middleware(Authentication, keys=read_keys(settings.api_keys))
+    app.add_middleware(RequestTimes, meters=meters)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=sorted(origins),
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After"],
+    )
+
+
+def _require_servers(settings: Settings) -> None:
+    missing = [
+        name
+        for name, url in (("DATABASE_URL", settings.postgres_url), ("REDIS_URL", settings.redis_url))
+        if not url
+    ]
+    if missing:
+        raise InvalidSettings(f"{' and '.join(missing)} must be set; `headrace up` brings its own servers")
+
+
+def _dashboard(settings: Settings) -> ASGIApp:
+    # Flask and a2wsgi describe WSGI, a2wsgi and Starlette ASGI, in types that do not fit each other.
+    application = cast(WSGIApp, dashboard(settings.redis_url).wsgi_app)
+    return cast(ASGIApp, WSGIMiddleware(application, workers=4))
+
+
 @asynccontextmanager
-async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: Settings, meters: Meters, app: FastAPI) -> AsyncIterator[None]:
     db = Database.connect(settings.postgres_url)
     connection = connect(settings.redis_url)
     app.state.house = House(
@@ -55,6 +123,7 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         broker=Broker(connection),
         depths=partial(queue_depths, connection),
         rq_workers=partial(rq_workers, connection),
+        meters=meters,
     )
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,11 +14,12 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import Plan
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.graph.template import Scope, resolve
-from headrace.store import events, results, runs, workflows
+from headrace.store import events, results, runs, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.results import Task
 from headrace.store.runs import Run
+from headrace.store.workers import Worker
 from headrace.store.workflows import StoredWorkflow, WorkflowLine
 
 LOG_LIMIT = 100_000
@@ -132,6 +134,36 @@ async def events_after(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPag
         ended = found.status in RUN_ENDED
         page = await events.after(tx, run_id, cursor, EVENTS_AT_ONCE, is_complete=ended)
     return EventPage(page, found.status if ended and len(page) < EVENTS_AT_ONCE else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Worker processes. desired: how many there should be, None when nobody said."""
+
+    workers: Sequence[Worker]
+    desired: int | None
+
+
+async def crew(engine: Engine, include_ended: bool = False) -> Crew:
+    """The worker processes; those that ended (within a day) only when asked for."""
+    async with engine.db.transaction() as tx:
+        return Crew(await workers.all_workers(tx, include_ended), await workers.target(tx))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many there are by status or state. tasks: those that have begun and not ended."""
+
+    runs: Mapping[str, int]
+    tasks: Mapping[str, int]
+    workers: Mapping[str, int]
+
+
+async def counts(engine: Engine) -> Counts:
+    """What operators watch. Reads every run's status: not for every second."""
+    async with engine.db.transaction() as tx:
+        by_state = Counter(worker.state for worker in await workers.all_workers(tx))
+        return Counts(await runs.count_by_status(tx), await results.count_active(tx), by_state)
 
 
 async def _run(tx: Tx, run_id: UUID) -> Run:

@@ -49,7 +49,10 @@ def _result(row: Record) -> Result:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as people see it. input: kept of failed tasks that somebody handles. size: bytes of its output."""
+    """A task as people see it.
+
+    input: kept of failed tasks that somebody handles. size: bytes of its output.
+    """
 
     id: TaskId
     node_id: str
@@ -85,6 +88,18 @@ FROM workflow_tasks WHERE run_id = $1 ORDER BY position
 async def tasks_of_run(tx: Tx, run_id: UUID) -> list[Task]:
     """The tasks of a run in the plan's order."""
     return [_task(row) for row in await tx.fetch(_TASKS, run_id)]
+
+
+_ACTIVE = (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.WAITING)
+
+
+async def count_active(tx: Tx) -> dict[str, int]:
+    """How many tasks are queued, running and waiting: each by an index that holds only those."""
+    counts = {}
+    for status in _ACTIVE:
+        row = await tx.row(f"SELECT count(*) AS number FROM workflow_tasks WHERE status = '{status}'")
+        counts[status.value] = row.number if row else 0
+    return counts
 
 
 def _task(row: Record) -> Task:

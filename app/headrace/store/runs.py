@@ -95,6 +95,19 @@ async def count_down(tx: Tx, ended: Mapping[UUID, Mapping[TaskStatus, int]]) -> 
     return {row.id: row.open for row in rows}
 
 
+_CLOSE = """
+UPDATE workflow_runs
+SET completed = completed + $2, failed = failed + $3, skipped = skipped + $4,
+    upstream_failed = upstream_failed + $5, cancelled = cancelled + $6, open = 0
+WHERE id = $1
+"""
+
+
+async def close(tx: Tx, run_id: UUID, ended: Mapping[TaskStatus, int]) -> None:
+    """Counts the last tasks of a run that is abandoned, those of both its phases. The run must be locked."""
+    await tx.fetch(_CLOSE, run_id, *(ended.get(status, 0) for status in _COUNTED))
+
+
 async def set_verdict(tx: Tx, run_id: UUID, verdict: RunStatus, reason: str) -> None:
     """Decides early how a run will end. The run must be locked."""
     await tx.fetch(
@@ -218,6 +231,13 @@ async def find(
     """Runs, newest first."""
     rows = await tx.fetch(_LIST, workflow_id, status and status.value, limit, offset)
     return [_run(row) for row in rows]
+
+
+async def count_by_status(tx: Tx) -> dict[str, int]:
+    """How many runs stand where. Reads all of them."""
+    counts = dict.fromkeys((status.value for status in RunStatus), 0)
+    rows = await tx.fetch("SELECT status, count(*) AS number FROM workflow_runs GROUP BY status")
+    return counts | {row.status: row.number for row in rows}
 
 
 async def has_active(tx: Tx, workflow_id: UUID) -> bool:

@@ -49,3 +49,24 @@ async def ready(house: Shared, response: Response) -> Readiness:
     if not is_ready:
         response.status_code = 503
     return Readiness(ready=is_ready, checks=found)
+
+
+class Links(Model):
+    """Where to go from here."""
+
+    service: str = "headrace"
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    workflows: str = "/workflows"
+    runs: str = "/runs"
+    workers: str = "/workers"
+    queues: str = "/queues"
+    dashboard: str = "/rq/"
+    metrics: str = "/metrics"
+    health: str = "/health"
+
+
+@router.get("/")
+async def links() -> Links:
+    """Where to go from here."""
+    return Links()

@@ -36,7 +36,9 @@ async def get_logs(run_id: UUID, house: Shared) -> Logs:
 @_one.post("/{run_id}/cancel", status_code=201)
 async def cancel(run_id: UUID, house: Shared) -> Cancelled:
     """Cancels all that has not ended; 409 when the run has ended or is being cancelled."""
-    await house.push(await cancel_run(house.engine, run_id))
+    dispatches = await cancel_run(house.engine, run_id)
+    house.meters.cancelled.inc()
+    await house.push(dispatches)
     return Cancelled()
 
 

@@ -71,6 +71,8 @@ async def execute(
 async def _start(house: House, workflow_id: UUID, body: StartBody | None, key: str | None) -> UUID:
     request = StartRequest(workflow_id, body.input if body else None, key)
     started = await start_run(house.engine, request)
+    if started.dispatches:
+        house.meters.started.inc()
     await house.push(started.dispatches)
     return started.run_id
 

@@ -1,0 +1,60 @@
+"""The node types: what the canvas draws its palette and its forms from."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+
+from headrace.api.deps import Shared
+from headrace.api.schemas import Model
+from headrace.graph.json_types import JsonObject
+from headrace.nodes.base import Config, NodeType
+
+router = APIRouter(tags=["node types"])
+
+
+class NodeTypeOut(Model):
+    """A node type. branches: labels that its out-edges may carry; a decision's come from its config."""
+
+    type: str
+    name: str
+    group: str
+    description: str
+    branching: bool
+    branches: list[str]
+    config_schema: JsonObject
+
+    @classmethod
+    def of(cls, kind: NodeType[Config]) -> NodeTypeOut:
+        return cls(
+            type=kind.type,
+            name=_name(kind.type),
+            group=kind.group,
+            description=kind.description,
+            branching=kind.branching,
+            branches=_branches(kind),
+            config_schema=kind.config_model.model_json_schema(by_alias=True),
+        )
+
+
+class NodeTypes(Model):
+    items: list[NodeTypeOut]
+
+
+@router.get("/node-types")
+async def list_node_types(house: Shared) -> NodeTypes:
+    """Every node type in the palette's order, with the JSON Schema of its config."""
+    return NodeTypes(items=[NodeTypeOut.of(kind) for kind in house.engine.nodes])
+
+
+def _name(type: str) -> str:
+    """`inputText` is `Input text`."""
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in type)
+    return words[:1].upper() + words[1:]
+
+
+def _branches(kind: NodeType[Config]) -> list[str]:
+    try:
+        return list(kind.branches(kind.config_model()))
+    except ValidationError:
+        return []
