@@ -83,6 +83,14 @@ async def wait_async(path: str) -> str:
     return "seen"
 
 
+async def resist(path: str) -> None:
+    """Answers being cancelled with an error of its own."""
+    try:
+        await wait_async(path)
+    except asyncio.CancelledError:
+        raise ValueError("resisted") from None
+
+
 def note_success(job: Job, connection: Redis, result: JsonValue) -> None:
     connection.rpush("notes", f"success {job.id} {result}")
 

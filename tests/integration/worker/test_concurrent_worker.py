@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 
 from headrace.graph.json_types import JsonValue
-from headrace.queues.inspect import queue_depths, rq_workers
+from headrace.queues.inspect import QueueDepth, queue_depths, rq_workers
 from support.lanes import LANED, QUEUE, HeldLane, a_queue, enqueue, fetch, serving, until
 
 pytestmark = pytest.mark.anyio
@@ -230,6 +230,15 @@ async def test_foreign_jobs_can_be_stopped(connection: Redis, tmp_path: Path, fu
     assert connection.lrange("notes", 0, -1) == [f"stopped {job.id}".encode()]
 
 
+async def test_a_stopped_job_is_stopped_whatever_it_answers(connection: Redis, tmp_path: Path) -> None:
+    job = enqueue(connection, "support.jobs.resist", str(tmp_path / "never"), retry=Retry(max=1))
+    async with serving(connection) as worker:
+        await until(lambda: worker.running and fetch(connection, job.id).worker_name)
+        send_stop_job_command(connection, job.id, serializer=JSONSerializer)
+        await until(lambda: ended(connection, job))
+    assert fetch(connection, job.id).get_status() == "stopped"
+
+
 async def test_callbacks_retries_and_dependents(connection: Redis) -> None:
     success = enqueue(
         connection, "support.jobs.echo", 1, on_success=Callback("support.jobs.note_success"), job_id="good"
@@ -276,14 +285,19 @@ async def test_unreadable_jobs_fail_and_deleted_ones_are_dropped(connection: Red
     assert queue.job_ids == []
 
 
-async def test_a_job_deleted_while_it_runs_does_not_come_back(connection: Redis) -> None:
-    job = enqueue(connection)
+async def test_jobs_deleted_while_they_run_do_not_come_back(connection: Redis) -> None:
     lane = HeldLane()
+    deleted, evicted, failing = (enqueue(connection) for _ in range(3))
     async with serving(connection, lane):
-        await until(lambda: lane.pending)
-        fetch(connection, job.id).delete()
+        await until(lambda: len(lane.pending) == 3)
+        fetch(connection, deleted.id).delete()
+        fetch(connection, failing.id).delete()
+        connection.delete(evicted.key)
+        lane.futures[failing.id].set_exception(ValueError())
         lane.release()
-    assert [key for key in connection.scan_iter() if job.id.encode() in key] == []
+    assert list(connection.scan_iter("rq:job:*")) == []
+    assert list(connection.scan_iter("rq:exec*")) == []
+    assert queue_depths(connection, [QUEUE])[0] == QueueDepth(QUEUE, 0, 0, 0, 0, 0)
 
 
 async def test_suspended_workers_run_nothing_new(connection: Redis) -> None:

@@ -29,7 +29,9 @@ JOBS: dict[str, Callable[[Redis], object]] = {
     "unserializable": lambda c: enqueue(c, "support.jobs.unserializable", job_id="job"),
     "result kept for ever": lambda c: enqueue(c, "support.jobs.echo", job_id="job", result_ttl=-1),
     "result not kept": lambda c: enqueue(c, "support.jobs.echo", job_id="job", result_ttl=0),
-    "job with a time to live": lambda c: enqueue(c, "support.jobs.echo", job_id="job", ttl=400),
+    "job with a time to live": lambda c: enqueue(
+        c, "support.jobs.echo", job_id="job", ttl=400, result_ttl=-1
+    ),
     "callback": lambda c: enqueue(
         c, "support.jobs.echo", job_id="job", on_success=Callback("support.jobs.note_success")
     ),

@@ -8,12 +8,15 @@ import subprocess
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as Broken
-from rq.job import JobStatus
+from rq import Queue
+from rq.job import JobStatus, Retry
+from rq.utils import now
 
 from headrace.queues.connection import connect
 from headrace.queues.inspect import live_job_ids, queue_depths, rq_workers
-from headrace_worker.rq_claim import HEARTBEAT_TTL, Keys
+from headrace_worker.rq_claim import HEARTBEAT_TTL, Keys, renew
 from headrace_worker.rq_exchange import Exchange, Request
+from headrace_worker.rq_finish import Ended
 from headrace_worker.rq_worker import RegisteredWorker
 from support import worker_process
 from support.lanes import QUEUE, HeldLane, a_queue, enqueue, fetch, serving, until
@@ -78,7 +81,7 @@ async def test_after_flushall_the_worker_registers_again_and_runs_new_jobs(conne
 
 
 async def test_ends_that_fall_into_a_restart_of_redis_are_recorded_later(
-    server: RedisProcess, connection: Redis
+    server: RedisProcess, connection: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     lane = HeldLane()
     done, failed = enqueue(connection), enqueue(connection)
@@ -87,8 +90,7 @@ async def test_ends_that_fall_into_a_restart_of_redis_are_recorded_later(
         server.kill()
         lane.futures[done.id].set_result("value")
         lane.futures[failed.id].set_exception(ValueError("broken"))
-        with pytest.raises(Broken):
-            connection.ping()
+        await until(lambda: "not recorded yet" in caplog.text and "trying again in" in caplog.text)
         server.start()
         await until(lambda: fetch(connection, done.id).get_status() == "finished")
         await until(lambda: fetch(connection, failed.id).get_status() == "failed")
@@ -177,3 +179,41 @@ async def test_an_end_that_is_sent_twice_counts_once(server: RedisProcess, conne
             (seen,) = rq_workers(connection)
     assert seen.succeeded == 1
     assert connection.xlen(f"rq:results:{job.id}") == 1
+
+
+async def test_a_record_that_breaks_half_way_counts_a_retry_once(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = iter([True])
+    push = Queue.push_job_id
+
+    def push_late(self: Queue, *arguments: object, **options: object) -> None:
+        if next(broken, False):
+            raise Broken("on the way")
+        push(self, *arguments, **options)
+
+    lane = HeldLane()
+    job = enqueue(connection, retry=Retry(max=5))
+    async with serving(connection, lane):
+        await until(lambda: lane.pending)
+        first = lane.futures[job.id]
+        monkeypatch.setattr(Queue, "push_job_id", push_late)
+        first.set_exception(ValueError())
+        await until(lambda: lane.futures[job.id] is not first)
+        assert fetch(connection, job.id).retries_left == 4
+        lane.release()
+    assert fetch(connection, job.id).get_status() == "finished"
+
+
+async def test_a_heartbeat_that_comes_too_late_revives_nothing(connection: Redis) -> None:
+    job = enqueue(connection)
+    keys = Keys(QUEUE, "one")
+    exchange = Exchange(connection, keys)
+    connection.hset(keys.worker, "birth", "once")
+    (claimed,) = exchange.run(Request([], 1, "idle", None, None)).jobs
+    exchange.run(Request([Ended(claimed, now(), "result")], 0, "idle", None, None))
+    before = sorted(connection.scan_iter())
+    assert renew(connection, keys, [claimed])
+    assert sorted(connection.scan_iter()) == before
+    assert queue_depths(connection, [QUEUE])[0].started == 0
+    assert fetch(connection, job.id).return_value() == "result"
