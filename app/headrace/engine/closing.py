@@ -7,7 +7,7 @@ from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.program import Program
-from headrace.graph.decide import run_verdict
+from headrace.graph.decide import is_unhandled, run_verdict
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.plan import Plan
@@ -87,7 +87,8 @@ async def _verdict(tx: Tx, run: LockedRun, plan: Plan) -> tuple[RunStatus, str |
     met = await runs.met_joins(tx, run.id, _failed_targets(plan, outcomes))
     status = run_verdict(plan, outcomes, met, verdict.early is RunStatus.CANCELLED)
     if status is RunStatus.FAILED:
-        return status, f"node '{failures[0].node_id}' failed"
+        culprit = next(one for one in failures if is_unhandled(plan, one.position, one.outcomes, met))
+        return status, f"node '{culprit.node_id}' failed"
     return status, verdict.reason
 
 

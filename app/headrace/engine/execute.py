@@ -9,9 +9,10 @@ from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.engine.halving import spared
 from headrace.engine.program import Engine, Program
 from headrace.engine.stopping import fail_run
-from headrace.errors import HeadraceError, StoreUnavailable
+from headrace.errors import HeadraceError
 from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result, needed, node_scope
 from headrace.graph.json_types import JsonObject
@@ -62,20 +63,14 @@ async def claim(engine: Engine, deliveries: Sequence[claims.Delivery], worker_id
 
     A run whose task cannot be prepared fails with EngineError; the others go on.
     """
-    if not deliveries:
-        return []
-    try:
-        return await engine.db.transact(partial(_claim, engine, deliveries, worker_id))
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # whatever is wrong with one task must not hold up the others
-        if len(deliveries) == 1:
-            _log.exception("claim_failed", task=str(deliveries[0].task))
-            await fail_run(engine, deliveries[0].task.run_id, f"EngineError: {error}")
-            return []
-    middle = len(deliveries) // 2
-    first = await claim(engine, deliveries[:middle], worker_id)
-    return first + await claim(engine, deliveries[middle:], worker_id)
+
+    async def work(batch: Sequence[claims.Delivery]) -> list[Execution]:
+        return await engine.db.transact(partial(_claim, engine, batch, worker_id))
+
+    async def give_up(delivery: claims.Delivery, error: Exception) -> None:
+        await _unprepared(engine, delivery.task, error)
+
+    return await spared(deliveries, work, give_up)
 
 
 async def _claim(
@@ -95,11 +90,24 @@ async def _claim(
 
 
 async def recall(engine: Engine, held: Mapping[TaskId, int]) -> list[Execution]:
-    """The executions of running tasks, by their tokens, for one who ends them in their worker's place."""
-    if not held:
-        return []
-    async with engine.db.transaction() as tx:
-        return await _prepared(engine, await claims.held(tx, held), tx)
+    """The executions of running tasks, by their tokens, for one who ends them in their worker's place.
+
+    A run whose task cannot be prepared fails with EngineError; the others go on.
+    """
+
+    async def work(batch: Sequence[tuple[TaskId, int]]) -> list[Execution]:
+        async with engine.db.transaction() as tx:
+            return await _prepared(engine, await claims.held(tx, dict(batch)), tx)
+
+    async def give_up(one: tuple[TaskId, int], error: Exception) -> None:
+        await _unprepared(engine, one[0], error)
+
+    return await spared(list(held.items()), work, give_up)
+
+
+async def _unprepared(engine: Engine, task: TaskId, error: Exception) -> None:
+    _log.exception("task_not_prepared", task=str(task))
+    await fail_run(engine, task.run_id, f"EngineError: {error}")
 
 
 async def _prepared(engine: Engine, claimed: Sequence[claims.Claim], tx: Tx) -> list[Execution]:
@@ -157,15 +165,16 @@ async def perform(execution: Execution, http: Http) -> Finished:
     kind, config = execution.program.types[position], execution.program.configs[position]
     context = _context(execution, http)
     step = kind.resume if execution.claim.waits_for not in (None, RETRY) else kind.start
+    limit = asyncio.timeout(node.attempt_timeout)
     try:
-        async with asyncio.timeout(node.attempt_timeout):
+        async with limit:
             return Finished(execution, await step(context, config))
-    except TimeoutError:
-        message = f"the attempt took longer than {node.attempt_timeout:g} s"
-        return Finished(execution, Failed(message, kind="Timeout"))
     except HeadraceError as error:
         return Finished(execution, Failed(error.message, kind=error.code, retryable=False))
-    except Exception as error:  # the one place that turns an unknown crash of a node into a failure
+    except (Exception, SystemExit) as error:  # the one place that makes a failure of a node's crash
+        if limit.expired():
+            message = f"the attempt took longer than {node.attempt_timeout:g} s"
+            return Finished(execution, Failed(message, kind="Timeout"))
         _log.exception("node_crashed", task=str(execution.task), node=node.id)
         return Finished(execution, Failed(f"{type(error).__name__}: {error}", kind=type(error).__name__))
 

@@ -8,8 +8,32 @@ from typing import TypeVar
 from headrace.errors import QueueUnavailable, StoreUnavailable
 
 T = TypeVar("T")
+R = TypeVar("R")
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+async def spared(
+    batch: Sequence[T],
+    work: Callable[[Sequence[T]], Awaitable[list[R]]],
+    give_up: Callable[[T, Exception], Awaitable[None]],
+) -> list[R]:
+    """Works on a batch; when that fails, on its halves. What fails alone is given up, and the rest goes on.
+
+    A server that does not answer is nobody's fault: StoreUnavailable passes through.
+    """
+    if not batch:
+        return []
+    try:
+        return await work(batch)
+    except (StoreUnavailable, QueueUnavailable):
+        raise
+    except Exception as error:  # whatever is wrong with one must not hold up the others
+        if len(batch) == 1:
+            await give_up(batch[0], error)
+            return []
+    middle = len(batch) // 2
+    return await spared(batch[:middle], work, give_up) + await spared(batch[middle:], work, give_up)
 
 
 async def in_halves(

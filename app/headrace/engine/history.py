@@ -9,6 +9,7 @@ from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.nodes.base import LogLine
+from headrace.store.codec import plain
 from headrace.store.events import LOG, Event
 
 
@@ -44,7 +45,7 @@ def lines(task_id: TaskId, node_id: str, node_name: str, log: Sequence[LogLine])
             LOG,
             task_id.position,
             node_id,
-            line.message.replace("\x00", ""),
+            plain(line.message),
             {"type": line.type, "kind": line.kind, "name": node_name},
         )
         for line in log

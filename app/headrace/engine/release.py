@@ -13,9 +13,9 @@ from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.closing import count_and_close, queued_events, stop_rest
+from headrace.engine.halving import spared
 from headrace.engine.program import Engine, Program
 from headrace.engine.stopping import fail_run, stop_dispatches
-from headrace.errors import StoreUnavailable
 from headrace.graph.decide import Cascade, FailureCare, failure_care, released_by
 from headrace.graph.definition import OnFailure
 from headrace.graph.dispatch import Dispatch
@@ -38,24 +38,17 @@ async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
 
     A run whose release cannot be decided or written fails with EngineError; the others go on.
     """
-    if not tasks:
-        return []
-    try:
-        return await engine.db.transact(partial(_release, engine, tasks))
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # whatever is wrong with one run must not hold up the others
-        by_run = _by_run(tasks)
-        if len(by_run) == 1:
-            _log.exception("release_failed", run=str(tasks[0].run_id))
-            await fail_run(engine, tasks[0].run_id, f"EngineError: {error}")
-            return []
-    groups = list(by_run.values())
-    middle = len(groups) // 2
-    halves = (groups[:middle], groups[middle:])
-    return [
-        one for half in halves for one in await release(engine, [task for group in half for task in group])
-    ]
+
+    async def work(groups: Sequence[list[TaskId]]) -> list[Dispatch]:
+        return await engine.db.transact(
+            partial(_release, engine, [task for group in groups for task in group])
+        )
+
+    async def give_up(group: list[TaskId], error: Exception) -> None:
+        _log.exception("release_failed", run=str(group[0].run_id))
+        await fail_run(engine, group[0].run_id, f"EngineError: {error}")
+
+    return await spared(list(_by_run(tasks).values()), work, give_up)
 
 
 @dataclass(slots=True)
@@ -118,6 +111,8 @@ async def _cascade(tx: Tx, steps: Sequence[_Step]) -> None:
             for position in step.cascade.missing()
         }
         found = await releases.views(tx, wanted) if wanted else {}
+        if len(found) < len(wanted):
+            raise LookupError(f"there is no task {min(wanted.keys() - found.keys())}")
         for step in steps:
             run_id = step.run.id
             step.cascade.load({task.position: view for task, view in found.items() if task.run_id == run_id})

@@ -23,7 +23,7 @@ from headrace.graph.states import TaskStatus
 from headrace.log import Log
 from headrace.nodes.base import LogLine
 from headrace.store import claims, events
-from headrace.store.codec import dump
+from headrace.store.codec import dump, plain, size_of
 from headrace.store.db import Tx
 from headrace.store.recovery import RETRY
 
@@ -48,7 +48,7 @@ async def settle(
 
     jitter: random numbers in [0, 1) for back-offs.
     """
-    entries = [_entry(one, jitter()) for one in finished]
+    entries = [_readable(one, jitter()) for one in finished]
     written = await in_halves(entries, partial(_write, engine), _refused)
     late = [entry.settlement.task for entry in entries if entry.settlement.task not in written]
     ended = tuple(
@@ -78,11 +78,23 @@ async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Ent
     return await engine.db.transact(work)
 
 
+def _readable(finished: Finished, jitter: float) -> _Entry:
+    try:
+        return _entry(finished, jitter)
+    except Exception as error:  # an answer that is none, of a node type that is wrong
+        _log.exception("answer_not_read", task=str(finished.execution.task))
+        return _failed_for(finished, f"the answer cannot be read: {type(error).__name__}: {error}")
+
+
 def _refused(entry: _Entry, error: Exception) -> _Entry:
     """The one entry of a batch that cannot be stored: its task fails instead."""
-    execution = replace(entry.finished.execution, log=[])
-    failure = Failed(f"the result cannot be stored: {error}", kind="BadOutput", retryable=False)
-    return _entry(Finished(execution, failure), 0.0)
+    return _failed_for(entry.finished, f"the result cannot be stored: {error}")
+
+
+def _failed_for(finished: Finished, reason: str) -> _Entry:
+    """The entry of an execution whose answer, or log, nobody can keep."""
+    execution = replace(finished.execution, log=[])
+    return _entry(Finished(execution, Failed(reason, kind="BadOutput", retryable=False)), 0.0)
 
 
 def _entry(finished: Finished, jitter: float) -> _Entry:
@@ -91,7 +103,8 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
         case Done():
             settlement, notes = _completed(execution, outcome)
         case Failed():
-            settlement, notes = _failed(execution, outcome, jitter)
+            failure = replace(outcome, message=plain(outcome.message))
+            settlement, notes = _failed(execution, failure, jitter)
         case Waiting():
             settlement = _parked(execution, outcome.seconds, outcome.for_what)
             notes = []
@@ -102,7 +115,7 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
 
 def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, list[str]]:
     try:
-        size = len(dump(done.output))
+        size = size_of(dump(done.output))
     except HeadraceError as error:
         return _ended_badly(execution, Failed(error.message, kind="BadOutput", retryable=False))
     if size > OUTPUT_LIMIT:

@@ -11,6 +11,7 @@ from headrace.engine.program import Engine
 from headrace.graph.dispatch import Dispatch, Stop, Withdraw
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store import events, releases, runs
+from headrace.store.codec import plain
 from headrace.store.db import Tx
 from headrace.store.releases import Cancelled
 
@@ -34,15 +35,14 @@ async def fail_run(engine: Engine, run_id: UUID, reason: str) -> None:
 
     Nobody is told: late jobs find nothing to claim, and running nodes learn it from their next renewal.
     """
+    why = plain(reason)
 
     async def work(tx: Tx) -> None:
         locked = await runs.lock(tx, [run_id])
         if run_id not in locked or locked[run_id].status in RUN_ENDED:
             return
-        counts = Counter(await releases.abandon(tx, run_id, reason))
-        if counts:
-            await runs.count_down(tx, {run_id: counts})
-        await runs.finish(tx, run_id, RunStatus.FAILED, reason)
-        await events.append(tx, history.run_ended(run_id, RunStatus.FAILED, reason))
+        await runs.close(tx, run_id, Counter(await releases.abandon(tx, run_id, why)))
+        await runs.finish(tx, run_id, RunStatus.FAILED, why)
+        await events.append(tx, history.run_ended(run_id, RunStatus.FAILED, why))
 
     await engine.db.transact(work)

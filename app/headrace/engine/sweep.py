@@ -88,7 +88,9 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
 async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
     if not await recovery.try_lead(tx, "sweep"):
         return None
-    steady = await recovery.take_turn(tx, "sweep", settings.every, gap=3 * settings.every)
+    # Twice, because a process that missed one renewal tries the next after a third of its lease: as long as
+    # this pause is not longer than that, nobody who lives has lost a lease when it is over.
+    steady = await recovery.take_turn(tx, "sweep", settings.every, gap=2 * settings.every)
     if steady is not None:
         await idempotency.forget_old(tx)
         await workers.forget_old(tx)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import cast
 
 from headrace.graph.json_types import JsonValue
 from headrace.store.db import BadValue
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of a NUL in JSON text. After one more backslash it is text that only looks like it."""
+
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def dump(value: JsonValue) -> str:
@@ -16,7 +22,7 @@ def dump(value: JsonValue) -> str:
         text.encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise BadValue(f"the value is not JSON: {error}") from error
-    if "\\u0000" in text:
+    if "\\u0000" in text and _NUL.search(text):
         raise BadValue("the value holds a NUL character, which PostgreSQL cannot store")
     return text
 
@@ -24,6 +30,16 @@ def dump(value: JsonValue) -> str:
 def dump_optional(value: JsonValue) -> str | None:
     """As `dump`, but SQL's NULL for None."""
     return None if value is None else dump(value)
+
+
+def plain(text: str) -> str:
+    """Text as PostgreSQL can store it: what it cannot, NUL and lone surrogates, becomes U+FFFD."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def size_of(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def load(text: object) -> JsonValue:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from headrace.errors import HeadraceError, StoreUnavailable
+from headrace.errors import HeadraceError, InvalidInput, StoreUnavailable
 
 T = TypeVar("T")
 Record = Row[tuple[object, ...]]
@@ -24,11 +24,16 @@ Record = Row[tuple[object, ...]]
 
 _DEADLOCK = "40P01"
 _SERIALIZATION = "40001"
-_AWAY = ("08", "57P")
-"""SQLSTATE classes of a server that does not answer: connection exceptions, shutting down, starting up."""
+_AWAY = ("08", "53", "57", "58", "25006", "25P03", "55P03")
+"""SQLSTATEs, or their first characters, of a server that cannot serve now, whatever it is asked.
+
+Connections, resources (disk, memory, connections), operators (shut down, starting, cancelled), the system, a
+standby that is read-only, a transaction that idled too long, a lock that was not to be had. None of them
+says anything about the rows at hand, so no run may fail of them.
+"""
 
 
-class BadValue(HeadraceError):
+class BadValue(InvalidInput):
     """PostgreSQL refuses a value."""
 
     code = "BadValue"
@@ -93,8 +98,9 @@ class Database:
             raise StoreUnavailable from error
         except DBAPIError as error:
             raise _translated(error) from error
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-            raise StoreUnavailable from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # SQLAlchemy translates what statements raise, but not what connecting does.
+            raise StoreUnavailable(f"PostgreSQL does not answer: {error}") from error
 
     async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Runs `work` in a transaction of its own, again when PostgreSQL ended it to break a deadlock."""
@@ -119,7 +125,7 @@ def _translated(error: DBAPIError) -> Exception:
     state = getattr(error.orig, "sqlstate", None) or ""
     if state in (_DEADLOCK, _SERIALIZATION):
         return Deadlock()
-    if error.connection_invalidated or state.startswith(_AWAY) or state == "53300":
+    if error.connection_invalidated or state.startswith(_AWAY):
         return StoreUnavailable()
     if not state and isinstance(error, OperationalError | InterfaceError):
         return StoreUnavailable()

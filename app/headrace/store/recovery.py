@@ -36,8 +36,8 @@ WITH due AS (
   ORDER BY wake_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE workflow_tasks t
-SET status = 'queued', attempt = t.attempt + (t.waits_for = $2)::int, delivery = t.delivery + 1,
-    queued_at = now(), wake_at = NULL
+SET status = 'queued', attempt = t.attempt + (t.waits_for IS NOT DISTINCT FROM $2)::int,
+    delivery = t.delivery + 1, queued_at = now(), wake_at = NULL
 FROM due WHERE t.run_id = due.run_id AND t.position = due.position
 RETURNING """
     + QUEUED_COLUMNS

@@ -222,6 +222,7 @@ class IdempotencyRow(SQLModel, table=True):
     """A start that was made with an Idempotency-Key. digest: of its body."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
 
     workflow_id: UUID = Field(
         sa_column=Column(ForeignKey("workflows.id", ondelete="CASCADE"), primary_key=True, nullable=False)

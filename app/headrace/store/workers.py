@@ -82,7 +82,8 @@ async def heartbeat(tx: Tx, worker_id: UUID, load: Load) -> None:
     """Says that a worker lives. One that was taken for dead is running again."""
     await tx.fetch(
         "UPDATE workflow_workers SET last_heartbeat = now(), running = $2, completed = $3, failed = $4,"
-        " state = CASE state WHEN 'failed' THEN 'running' ELSE state END WHERE id = $1",
+        " state = CASE state WHEN 'failed' THEN 'running' ELSE state END,"
+        " stopped_at = CASE state WHEN 'failed' THEN NULL ELSE stopped_at END WHERE id = $1",
         worker_id,
         load.running,
         load.completed,

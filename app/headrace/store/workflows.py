@@ -72,8 +72,11 @@ async def get(tx: Tx, workflow_id: UUID, version: int | None = None) -> StoredWo
 
 
 async def current_version(tx: Tx, workflow_id: UUID) -> int | None:
-    """The number of the current version; None when there is no such workflow."""
-    row = await tx.row("SELECT version FROM workflows WHERE id = $1", workflow_id)
+    """The number of the current version; None when there is no such workflow.
+
+    Until the transaction ends, the workflow cannot be deleted; it can still get a next version.
+    """
+    row = await tx.row("SELECT version FROM workflows WHERE id = $1 FOR KEY SHARE", workflow_id)
     return None if row is None else row.version
 
 

@@ -106,6 +106,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("workflow_id", "key", name=op.f("idempotency_keys_pkey")),
     )
+    op.create_index(op.f("idempotency_keys_created_at_idx"), "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
         "workflow_versions",
         sa.Column("workflow_id", sa.Uuid(), nullable=False),
@@ -295,6 +296,7 @@ def downgrade() -> None:
     )
     op.drop_table("workflow_runs")
     op.drop_table("workflow_versions")
+    op.drop_index(op.f("idempotency_keys_created_at_idx"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_table("workflows")
     op.drop_table("workflow_workers")
