@@ -1,0 +1,45 @@
+"""`headrace`: the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from headrace.cli import demo, queues, run, runs, server, stack, workers, workflows
+from headrace.cli.errors import describe, exit_code
+from headrace.cli.output import complain
+from headrace.errors import HeadraceError
+
+app = typer.Typer(
+    name="headrace",
+    help="Run graphs of tasks on Redis queues. `headrace up` starts everything on this machine.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up")(stack.up)
+app.command("demo")(demo.demo)
+app.command("scale")(workers.scale)
+app.command("run")(run.run)
+app.add_typer(workflows.app, name="workflow")
+app.add_typer(runs.app, name="runs")
+app.add_typer(workers.app, name="worker")
+app.add_typer(queues.app, name="queue")
+app.command("api")(server.api)
+app.command("migrate")(server.migrate)
+app.command("version")(server.version)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """What the `headrace` program does. What a user can mend is a text and an exit code, no traceback."""
+    try:
+        app(arguments)
+    except HeadraceError as error:
+        complain(describe(error))
+        sys.exit(exit_code(error))
+    sys.exit(0)

@@ -1,0 +1,107 @@
+"""`headrace runs`: what ran and what runs. (`headrace run` starts one.)"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli import lookup
+from headrace.cli.answers import RunList, read
+from headrace.cli.client import open_client
+from headrace.cli.options import AsJson, Url
+from headrace.cli.output import console, print_json, print_table, say, show_span, show_time
+from headrace.cli.run import FOR_EVER, Timeout, end
+from headrace.cli.watch import get_run, print_end, task_table
+from headrace.errors import NotFound
+
+app = typer.Typer(help="List, show, watch and cancel runs.", no_args_is_help=True)
+
+_COLUMNS = ("id", "workflow", "status", "started", "time")
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
+
+
+@app.command("list")
+def list_(
+    workflow: Annotated[str, typer.Option(metavar="ID|NAME", help="Only runs of this workflow.")] = "",
+    status: Annotated[str, typer.Option(help="Only runs with this status.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    with open_client(url) as client:
+        query: dict[str, str | int] = {"limit": limit}
+        if status:
+            query["status"] = status
+        if workflow:
+            query["workflowId"] = lookup.workflow_id(client, workflow)
+        answer = client.get("/runs", query)
+        names = {} if as_json else {line.id: line.name for line in lookup.all_workflows(client)}
+    if as_json:
+        print_json(answer)
+        return
+    rows = (
+        (
+            run.id,
+            names.get(run.workflow_id, run.workflow_id),
+            run.status,
+            show_time(run.started_at),
+            show_span(run.started_at, run.finished_at),
+        )
+        for run in read(RunList, answer).items
+    )
+    print_table(_COLUMNS, rows, "No runs yet.")
+
+
+@app.command()
+def show(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
+    """Show a run with its nodes."""
+    with open_client(url) as client:
+        if as_json:
+            print_json(client.get(_path(run)))
+            return
+        found = get_run(client, _checked(run))
+    console().print(task_table(found.tasks))
+    print_end(found)
+
+
+@app.command()
+def logs(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
+    """Print a run's log, oldest line first."""
+    with open_client(url) as client:
+        if as_json:
+            print_json(client.get(_path(run) + "/logs"))
+            return
+        found = get_run(client, _checked(run))
+    for line in found.logs:
+        say(f"{show_time(line.timestamp)}  {line.type:<12} {line.node_id or '-'}: {line.message}")
+
+
+@app.command()
+def watch(run: RunId, timeout: Timeout = FOR_EVER, url: Url = "", as_json: AsJson = False) -> None:
+    """Show a run's progress until it ends; the exit code is its status, as of `headrace run --watch`."""
+    with open_client(url) as client:
+        end(client, _checked(run), timeout, as_json)
+
+
+@app.command()
+def cancel(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
+    """Cancel a run: what runs is stopped, what has not begun never does."""
+    with open_client(url) as client:
+        answer = client.post(_path(run) + "/cancel")
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"Cancelled {run}")
+
+
+def _path(run: str) -> str:
+    return f"/runs/{_checked(run)}"
+
+
+def _checked(run: str) -> str:
+    if not lookup.is_id(run):
+        raise NotFound(f"There is no run '{run}'; `headrace runs list` shows those that are there")
+    return run

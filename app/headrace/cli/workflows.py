@@ -1,0 +1,71 @@
+"""`headrace workflow`: definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.cli import lookup
+from headrace.cli.client import open_client
+from headrace.cli.documents import read_definition, require_valid_definition
+from headrace.cli.options import AsJson, Url
+from headrace.cli.output import print_json, print_table, say, show_milliseconds
+
+app = typer.Typer(help="List, show, create, delete and validate workflows.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="A definition in JSON, in either form.")]
+Name = Annotated[str, typer.Argument(metavar="ID|NAME", help="A workflow's id or exact name.")]
+
+
+@app.command("list")
+def list_(url: Url = "", as_json: AsJson = False) -> None:
+    """List all workflows, last changed first."""
+    with open_client(url) as client:
+        found = lookup.all_workflows(client)
+    if as_json:
+        print_json([line.model_dump(by_alias=True) for line in found])
+    else:
+        rows = ((line.id, line.name, show_milliseconds(line.updated_at)) for line in found)
+        print_table(("id", "name", "changed"), rows, "No workflows yet.")
+
+
+@app.command()
+def show(name: Name, url: Url = "") -> None:
+    """Print a workflow's current version as JSON."""
+    with open_client(url) as client:
+        print_json(client.get(f"/workflows/{lookup.workflow_id(client, name)}"))
+
+
+@app.command()
+def create(file: File, url: Url = "", as_json: AsJson = False) -> None:
+    """Save a new workflow and print its id."""
+    with open_client(url) as client:
+        made = lookup.create(client, read_definition(file))
+    if as_json:
+        print_json({"id": made})
+    else:
+        say(made)
+
+
+@app.command()
+def delete(name: Name, url: Url = "", as_json: AsJson = False) -> None:
+    """Delete a workflow with all its runs."""
+    with open_client(url) as client:
+        found = lookup.workflow_id(client, name)
+        client.delete(f"/workflows/{found}")
+    if as_json:
+        print_json({"id": found, "deleted": True})
+    else:
+        say(f"Deleted {found}")
+
+
+@app.command()
+def validate(file: File, as_json: AsJson = False) -> None:
+    """Check a definition without saving it; needs no server."""
+    definition = require_valid_definition(read_definition(file))
+    if as_json:
+        print_json({"valid": True, "nodes": len(definition.nodes), "edges": len(definition.edges)})
+    else:
+        say(f"{file} is valid: {len(definition.nodes)} nodes, {len(definition.edges)} edges")

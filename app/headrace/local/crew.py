@@ -1,0 +1,83 @@
+"""What the database knows of a stack's workers: how many are wanted, and which are dead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeAlias
+from uuid import UUID
+
+from anyio.from_thread import start_blocking_portal
+
+from headrace.engine.program import Engine
+from headrace.engine.sweep import expire_worker
+from headrace.local.supervisor import WorkerDeath
+from headrace.nodes.builtin import builtin
+from headrace.queues.broker import Broker
+from headrace.queues.connection import connect
+from headrace.store import workers
+from headrace.store.db import Database
+from headrace.store.schema import migrate
+
+Load: TypeAlias = Callable[[Engine], Awaitable[None]]
+"""Stores what a fresh database gets."""
+
+
+class Crew:
+    """Speaks to the database and the queue for threads that have no event loop."""
+
+    def __init__(self, database_url: str, redis_url: str, lease_seconds: float) -> None:
+        self._database_url = database_url
+        self._redis_url = redis_url
+        self._lease_seconds = lease_seconds
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self._portal = opening.enter_context(start_blocking_portal())
+            # Two: the supervisor asks and tells one thing at a time.
+            db = Database.connect(self._database_url, pool_size=2)
+            opening.callback(self._portal.call, db.close)
+            redis = connect(self._redis_url)
+            opening.callback(redis.close)
+            self._engine = Engine.over(db, builtin(), self._lease_seconds)
+            self._broker = Broker(redis)
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def prepare(self, load: Load, count: int) -> None:
+        """Brings the schema up to date, loads what is shipped and asks for so many workers.
+
+        Raises StoreUnavailable.
+        """
+        self._portal.call(self._prepare, load, count)
+
+    def wanted(self) -> int:
+        """How many workers there should be. Raises StoreUnavailable."""
+        return self._portal.call(self._wanted)
+
+    def bury(self, death: WorkerDeath) -> None:
+        """Marks a dead worker as failed and gives its tasks to the others, at once.
+
+        Raises StoreUnavailable and QueueUnavailable; then leases and sweep bring the tasks back later.
+        """
+        self._portal.call(self._bury, UUID(death.worker_id))
+
+    async def _prepare(self, load: Load, count: int) -> None:
+        await migrate(self._engine.db)
+        await load(self._engine)
+        await self._engine.db.transact(partial(workers.set_target, count=count))
+
+    async def _wanted(self) -> int:
+        return await self._engine.db.transact(workers.target) or 0
+
+    async def _bury(self, worker_id: UUID) -> None:
+        await self._engine.db.transact(partial(workers.mark, worker_id=worker_id, state="failed"))
+        await self._broker.push_async(await expire_worker(self._engine, worker_id))
