@@ -17,6 +17,7 @@ from rq.worker import WorkerStatus
 
 from headrace.graph.json_types import JsonObject
 from headrace.log import Log
+from headrace_worker.queue_listener import QueueListener
 from headrace_worker.rq_claim import ClaimedJob, Keys, renew
 from headrace_worker.rq_exchange import Answer, Exchange, Request
 from headrace_worker.rq_finish import Ended, record
@@ -25,7 +26,6 @@ from headrace_worker.running_jobs import Lane, RunningJobs
 
 __all__ = ["ConcurrentWorker", "Lane"]
 
-_LISTEN_SECONDS = 2.0
 _SUSPENDED_SECONDS = 0.5
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 3.0
@@ -67,15 +67,13 @@ class ConcurrentWorker(RegisteredWorker):
         self._exchange = Exchange(connection, Keys(queue, self.name))
         # RQ's and redis-py's calls block, so none is made on the loop.
         self._redis = ThreadPoolExecutor(1, thread_name_prefix="rq-redis")
-        self._listener = ThreadPoolExecutor(1, thread_name_prefix="rq-listen")
+        self._listener = QueueListener(connection, self.queue.key, self._be_ready)
         self._recorders = ThreadPoolExecutor(_RECORDERS, thread_name_prefix="rq-record")
         self._wake = asyncio.Event()
         self._ready = True  # the queue may hold jobs
         self._held = False  # by `rq suspend`
         self._unsaid = False  # Redis does not know what this worker does now
         self._in_doubt = False  # the answer to a claim may have got lost
-        self._listening: asyncio.Future[None] | None = None
-        self._listening_as = 0
         self._look_again: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
 
@@ -196,24 +194,8 @@ class ConcurrentWorker(RegisteredWorker):
             self._wake.set()
 
     def _listen(self) -> None:
-        """Wakes the loop when a job is pushed, or after 2 s to see whether Redis still knows this worker."""
-        if not (self._listening or self._stop_requested or self._held) and self._free:
-            self._listening = self._loop.run_in_executor(self._listener, self._block_until_pushed)
-            self._listening.add_done_callback(self._heard)
-
-    def _block_until_pushed(self) -> None:
-        # Moves the list's head onto its own place: it blocks until there is a job and takes none, so no id
-        # can get lost on its way to the claim, and no intermediate list needs repair.
-        with self.connection.client() as client:  # type: ignore[no-untyped-call]
-            self._listening_as = client.client_id()
-            key = self.queue.key
-            client.blmove(key, key, _LISTEN_SECONDS, "LEFT", "LEFT")
-
-    def _heard(self, listening: asyncio.Future[None]) -> None:
-        self._listening = None
-        if not listening.cancelled():
-            listening.exception()  # Redis is away: the claim that follows finds out
-        self._be_ready()
+        if self._free and not (self._stop_requested or self._held):
+            self._listener.listen()
 
     def _heard_command(self, command: JsonObject) -> None:
         with suppress(RuntimeError):  # the loop is closed
@@ -270,12 +252,10 @@ class ConcurrentWorker(RegisteredWorker):
     async def _close(self) -> None:
         if self._look_again:
             self._look_again.cancel()
-        if self._listening:
-            with suppress(RedisError):
-                await self._in(self._redis, self.connection.client_unblock, self._listening_as)
+        await self._listener.close()
         await self._in(self._redis, self.leave)
         self._running.close()
-        for executor in (self._redis, self._listener, self._recorders):
+        for executor in (self._redis, self._recorders):
             executor.shutdown(wait=False, cancel_futures=True)
 
     async def _insist(self, call: Callable[[], T]) -> T | None:

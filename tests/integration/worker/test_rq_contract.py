@@ -29,9 +29,7 @@ JOBS: dict[str, Callable[[Redis], object]] = {
     "unserializable": lambda c: enqueue(c, "support.jobs.unserializable", job_id="job"),
     "result kept for ever": lambda c: enqueue(c, "support.jobs.echo", job_id="job", result_ttl=-1),
     "result not kept": lambda c: enqueue(c, "support.jobs.echo", job_id="job", result_ttl=0),
-    "job with a time to live": lambda c: enqueue(
-        c, "support.jobs.echo", job_id="job", ttl=400, result_ttl=-1
-    ),
+    "time to live": lambda c: enqueue(c, "support.jobs.echo", 1, job_id="job", ttl=400, result_ttl=-1),
     "callback": lambda c: enqueue(
         c, "support.jobs.echo", job_id="job", on_success=Callback("support.jobs.note_success")
     ),
@@ -82,12 +80,15 @@ async def test_a_job_leaves_the_same_keys(server: RedisProcess, connection: Redi
     assert differences(expected, rq_snapshot.take(connection)) == {}
 
 
-async def test_a_job_of_a_lane_leaves_the_same_keys(server: RedisProcess, connection: Redis) -> None:
-    JOBS["value"](connection)
+@pytest.mark.parametrize("kind", ["value", "time to live"])
+async def test_a_job_of_a_lane_leaves_the_same_keys(
+    server: RedisProcess, connection: Redis, kind: str
+) -> None:
+    JOBS[kind](connection)
     on_a_stock_worker(server)
     expected = rq_snapshot.take(connection)
     connection.flushall()
-    JOBS["value"](connection)
+    JOBS[kind](connection)
     lane = HeldLane(functions={"support.jobs.echo"}, answer=[1])
     lane.open = True
     await on_ours(connection, lane)
