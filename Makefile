@@ -1,7 +1,7 @@
 # Everything starts here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo up scale test check dev prod down logs logs-api logs-worker ps clean
+.PHONY: help setup lock docs demo up scale test check dev prod down logs logs-api logs-worker ps clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -26,6 +26,9 @@ setup: ## Create .venv from the lock; the second time it takes a moment
 lock: setup ## Resolve pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
+
+docs: setup ## Write the generated parts of docs/ anew
+	$(BIN)/python tools/docs.py
 
 demo: setup ## Run the seven samples through two workers, on an embedded stack
 	@$(BIN)/headrace demo

