@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import assert_never
 
 from headrace.graph.edges import Ending, On, resolve_edges
 from headrace.graph.join import EdgeOutcome, Losers, Tally, Verdict, decide_join
@@ -16,6 +15,17 @@ from headrace.graph.plan import Plan
 from headrace.graph.states import RunStatus, TaskStatus
 
 LOST_RACE = "a join that was met no longer waits for it"
+
+_ENDS = {
+    Verdict.SKIP: TaskStatus.SKIPPED,
+    Verdict.UPSTREAM_FAILED: TaskStatus.UPSTREAM_FAILED,
+    Verdict.CANCEL: TaskStatus.CANCELLED,
+}
+_BLAMED = {
+    Verdict.SKIP: EdgeOutcome.NOT_TAKEN,
+    Verdict.UPSTREAM_FAILED: EdgeOutcome.FAILED,
+    Verdict.CANCEL: EdgeOutcome.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,11 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A task that the decision ends without running it. caused_by: the id of the node that caused it."""
+    """A task that the decision ends without running it.
+
+    caused_by: the id of the parent whose end decided it (of one whose edge says why, if it ended now), or of
+    the join that was met.
+    """
 
     status: TaskStatus
     outcomes: str
@@ -73,8 +87,8 @@ class Cascade:
         self._views |= views
         while self._wave and not self.missing():
             wave, self._wave = self._wave, {}
-            for target in self._count(wave):
-                self._decide(target)
+            for target, sources in self._count(wave).items():
+                self._decide(target, sources)
 
     def losers(self) -> dict[int, str]:
         """Tasks that met joins no longer wait for, by position, with the join's node id."""
@@ -89,9 +103,12 @@ class Cascade:
             self.decision.ready = [ready for ready in self.decision.ready if ready != position]
             self._end(position, Verdict.CANCEL, node_id, LOST_RACE)
 
-    def _count(self, wave: Mapping[int, str]) -> list[int]:
-        """Adds the wave's outcomes to the counters of their targets; returns those that are pending."""
-        touched: dict[int, None] = {}
+    def _count(self, wave: Mapping[int, str]) -> dict[int, dict[str, int]]:
+        """Adds the wave's outcomes to the counters of their targets.
+
+        Returns those that are pending, each with the sources of its new outcomes, by letter.
+        """
+        touched: dict[int, dict[str, int]] = {}
         for position, outcomes in wave.items():
             for edge, letter in zip(self._plan.out(position), outcomes, strict=True):
                 view = self._views[edge.target]
@@ -99,17 +116,17 @@ class Cascade:
                     tally = view.tally.add(EdgeOutcome(letter))
                     self._views[edge.target] = TaskView(view.status, tally)
                     self.decision.tallies[edge.target] = tally
-                    touched[edge.target] = None
-        return list(touched)
+                    touched.setdefault(edge.target, {})[letter] = edge.source
+        return touched
 
-    def _decide(self, target: int) -> None:
+    def _decide(self, target: int, sources: Mapping[str, int]) -> None:
         node = self._plan.nodes[target]
         verdict = decide_join(node.join, self._views[target].tally)
         if verdict is Verdict.RUN:
             self._run(target)
         elif verdict is not None:
-            cause = self._plan.nodes[self._plan.into(target)[0].source].id
-            self._end(target, verdict, cause, f"join '{node.join}' was not met")
+            source = sources.get(_BLAMED[verdict], max(sources.values()))
+            self._end(target, verdict, self._plan.nodes[source].id, f"join '{node.join}' was not met")
 
     def _run(self, target: int) -> None:
         self._views[target] = TaskView(TaskStatus.QUEUED, self._views[target].tally)
@@ -119,27 +136,13 @@ class Cascade:
             self._losers |= dict.fromkeys(self._plan.losers(target), node.id)
 
     def _end(self, position: int, verdict: Verdict, cause: str, reason: str) -> None:
-        status = _status_after(verdict)
+        status = _ENDS[verdict]
         node = self._plan.nodes[position]
         outcomes = resolve_edges(self._plan.out(position), Ending(status), node.allow_failure).outcomes
         tally = self._views[position].tally if position in self._views else Tally.fresh(len(node.in_edges))
         self._views[position] = TaskView(status, tally)
         self.decision.ended[position] = Ended(status, outcomes, reason, cause)
         self._wave[position] = outcomes
-
-
-def _status_after(verdict: Verdict) -> TaskStatus:
-    match verdict:
-        case Verdict.SKIP:
-            return TaskStatus.SKIPPED
-        case Verdict.UPSTREAM_FAILED:
-            return TaskStatus.UPSTREAM_FAILED
-        case Verdict.CANCEL:
-            return TaskStatus.CANCELLED
-        case Verdict.RUN:
-            raise ValueError("a task that runs has not ended")
-        case _:
-            assert_never(verdict)
 
 
 class FailureCare(StrEnum):

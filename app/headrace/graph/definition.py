@@ -8,10 +8,20 @@ Two forms are read: the wire form of SequenceFlow's clients (a node's settings u
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from headrace.errors import BadExpression, InvalidDefinition, Problem
@@ -36,7 +46,7 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=366 * 86400)
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
 class OnFailure(StrEnum):
@@ -76,11 +86,31 @@ class Timeouts(_Model):
     attempt: Seconds = 300.0
 
 
-class JoinObject(_Model):
-    """A join with options: `{rule: any_success, onLosers: cancel}`."""
+class JoinSetting(_Model):
+    """A join: the text of its rule, or with options `{rule: any_success, onLosers: cancel}`."""
 
     rule: str
     on_losers: Losers = Losers.LET_RUN
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, value: object) -> object:
+        return {"rule": value} if isinstance(value, str) else value
+
+    @field_validator("rule")
+    @classmethod
+    def _rule_is_known(cls, value: str) -> str:
+        try:
+            parse_join(value)
+        except BadExpression as error:
+            raise ValueError(error.message) from error
+        return value
+
+    @model_serializer
+    def _as_short_as_possible(self) -> str | dict[str, str]:
+        if self.on_losers is Losers.LET_RUN:
+            return self.rule
+        return {"rule": self.rule, "onLosers": self.on_losers.value}
 
 
 class Node(_Model):
@@ -95,32 +125,23 @@ class Node(_Model):
     validation_logic: JsonValue = None
     connections: list[str] = Field(default_factory=list)
     position: Position = Position()
-    join: str | JoinObject = "all"
+    join: JoinSetting = JoinSetting(rule="all")
     retry: Retry = Retry()
     timeouts: Timeouts = Timeouts()
     allow_failure: bool = False
     max_lost: int = Field(3, ge=0, le=1000)
     is_final: bool = Field(False, alias="finally")
 
-    @field_validator("join")
-    @classmethod
-    def _join_is_known(cls, value: str | JoinObject) -> str | JoinObject:
-        try:
-            parse_join(value if isinstance(value, str) else value.rule)
-        except BadExpression as error:
-            raise ValueError(error.message) from error
-        return value
-
     def join_rule(self) -> Join:
         """The join as the engine reads it."""
-        if isinstance(self.join, str):
-            return parse_join(self.join)
-        plain = parse_join(self.join.rule)
-        return Join(plain.rule, plain.quorum, self.join.on_losers)
+        return replace(parse_join(self.join.rule), losers=self.join.on_losers)
 
 
 class Edge(_Model):
-    """One arrow of a workflow. source_handle: as drawn; `branch` is what it means."""
+    """One arrow of a workflow. source_handle: as drawn; `branch` is what it means.
+
+    id: as given, else `source->target` or `source->target:branch`. Several edges may have the same.
+    """
 
     id: str = Field("", max_length=500)
     source: str
@@ -135,15 +156,16 @@ class Edge(_Model):
         """The label, or None: the handles `out` and `in` are no label."""
         return None if self.source_handle in _PLAIN_HANDLES else self.source_handle
 
-    @property
-    def label(self) -> str:
-        """The id: as given, else `source->target` or `source->target:branch`."""
+    def named(self) -> Edge:
+        """The edge with an id."""
+        if self.id:
+            return self
         plain = f"{self.source}->{self.target}"
-        return self.id or (f"{plain}:{self.branch}" if self.branch else plain)
+        return self.model_copy(update={"id": f"{plain}:{self.branch}" if self.branch else plain})
 
 
 class Definition(_Model):
-    """A whole workflow."""
+    """A whole workflow, with its edges as they were drawn: some may be there twice."""
 
     name: str = Field("", max_length=255)
     nodes: tuple[Node, ...]
@@ -151,18 +173,20 @@ class Definition(_Model):
     on_failure: OnFailure = OnFailure.FINISH_BRANCHES
     outputs: JsonObject = Field(default_factory=dict)
 
+    @field_validator("edges")
+    @classmethod
+    def _edges_have_ids(cls, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        return tuple(edge.named() for edge in edges)
+
+    def distinct_edges(self) -> list[Edge]:
+        """The edges that count: of those with the same source, target, label and condition, the first."""
+        first: dict[tuple[str, str, str | None, On, str], Edge] = {}
+        for edge in self.edges:
+            first.setdefault((edge.source, edge.target, edge.branch, edge.on, repr(edge.when)), edge)
+        return list(first.values())
+
 
 _NODE_OPTIONS = ("join", "retry", "timeouts", "allowFailure", "maxLost", "finally")
-_BASE_KEYS = (
-    "id",
-    "type",
-    "name",
-    "config",
-    "inputSchema",
-    "outputSchema",
-    "validationLogic",
-    "connections",
-)
 _EDGE_NAMES = {
     "sourceId": "source",
     "targetId": "target",
@@ -170,6 +194,7 @@ _EDGE_NAMES = {
     "targetHandleId": "targetHandle",
     "branch": "sourceHandle",
 }
+_WIRE_NAMES = {"source": "sourceId", "target": "targetId"}
 _ENVELOPE = ("id", "version", "createdAt", "updatedAt")
 
 
@@ -178,11 +203,13 @@ def parse(document: JsonValue) -> Definition:
     if not isinstance(document, dict):
         raise InvalidDefinition(problems=[Problem("", "a workflow is an object with nodes and edges")])
     try:
-        definition = Definition.model_validate(_flatten(document))
+        return Definition.model_validate(_flatten(document))
     except ValidationError as error:
-        problems = [_problem(document, list(one["loc"]), one["msg"]) for one in error.errors()]
+        problems = [
+            Problem(_path(document, one["loc"]), one["msg"].removeprefix("Value error, "))
+            for one in error.errors()
+        ]
         raise InvalidDefinition(problems=problems) from error
-    return definition.model_copy(update={"edges": _once(definition.edges)})
 
 
 def to_wire(definition: Definition) -> JsonObject:
@@ -211,11 +238,10 @@ def _flatten(document: JsonObject) -> JsonObject:
 
 def _flat_node(node: JsonValue) -> JsonValue:
     """Lifts what is under `base`; the outer id of the wire form is the client's own and equals base.id."""
-    if not isinstance(node, dict) or not isinstance(node.get("base"), dict):
+    base = _at(node, "base")
+    if not isinstance(node, dict) or not isinstance(base, dict):
         return node
-    outer = {key: value for key, value in node.items() if key not in ("id", "base")}
-    base = node["base"]
-    return {**base, **outer} if isinstance(base, dict) else node
+    return {key: value for key, value in node.items() if key not in ("id", "base")} | base
 
 
 def _flat_edge(edge: JsonValue) -> JsonValue:
@@ -224,23 +250,50 @@ def _flat_edge(edge: JsonValue) -> JsonValue:
     return {_EDGE_NAMES.get(key, key): value for key, value in edge.items()}
 
 
-def _once(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
-    """Drops repeated edges: the same source, target, label and condition count once."""
-    unique: dict[tuple[str, str, str | None, On, str], Edge] = {}
-    for edge in edges:
-        unique.setdefault((edge.source, edge.target, edge.branch, edge.on, repr(edge.when)), edge)
-    return tuple(unique.values())
+def _path(document: JsonObject, where: tuple[int | str, ...]) -> str:
+    """A place in the flat form as a path in the form that was sent: down to the value that was sent."""
+    path = ""
+    value: JsonValue = document
+    for part in _as_sent(document, where):
+        if not isinstance(value, (dict, list)):
+            break
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        value = _at(value, part)
+    return path.lstrip(".")
 
 
-def _problem(document: JsonObject, where: list[int | str], message: str) -> Problem:
-    """A pydantic error as a problem whose path fits the form that was sent."""
-    if len(where) > 2 and where[0] == "nodes" and where[2] in _BASE_KEYS:
-        nodes = document["nodes"]
-        node = nodes[where[1]] if isinstance(nodes, list) and isinstance(where[1], int) else None
-        if isinstance(node, dict) and "base" in node:
-            where = [*where[:2], "base", *where[2:]]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
-    return Problem(path.lstrip("."), message)
+def _as_sent(document: JsonObject, where: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    match where:
+        case ("nodes" | "edges" as kind, int() as number, str() as name, *rest):
+            item = _at(document[kind], number)
+            names = _node_names(item, name) if kind == "nodes" else (_edge_name(item, name),)
+            return (kind, number, *names, *rest)
+        case _:
+            return where
+
+
+def _node_names(node: JsonValue, name: str) -> tuple[str, ...]:
+    base = _at(node, "base")
+    if not isinstance(base, dict):
+        return (name,)
+    is_outside = name in _keys(node) and name not in base and name != "id"
+    return (name,) if is_outside else ("base", name)
+
+
+def _edge_name(edge: JsonValue, name: str) -> str:
+    written = [key for key in _keys(edge) if _EDGE_NAMES.get(key, key) == name]
+    is_wire = any(key in _keys(edge) for key in _WIRE_NAMES.values())
+    return written[0] if written else _WIRE_NAMES.get(name, name) if is_wire else name
+
+
+def _keys(value: JsonValue) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
+
+
+def _at(value: JsonValue, part: int | str) -> JsonValue:
+    if isinstance(value, list) and isinstance(part, int):
+        return value[part]
+    return value.get(str(part)) if isinstance(value, dict) else None
 
 
 def _wire_node(node: Node) -> JsonObject:
@@ -264,7 +317,7 @@ def _options(node: Node) -> JsonObject:
 
 
 def _wire_edge(edge: Edge) -> JsonObject:
-    wire: JsonObject = {"id": edge.label, "sourceId": edge.source, "targetId": edge.target}
+    wire: JsonObject = {"id": edge.id, "sourceId": edge.source, "targetId": edge.target}
     optional: JsonObject = {"sourceHandleId": edge.source_handle, "targetHandleId": edge.target_handle}
     wire |= {key: value for key, value in optional.items() if value is not None}
     if edge.on is not On.SUCCESS:

@@ -112,7 +112,7 @@ class _Resolver:
             case On.ALWAYS:
                 return EdgeOutcome.TAKEN
             case On.FAILURE:
-                return _taken(self.handled and self.catches(edge))
+                return _taken(self.catches(edge))
             case On.SUCCESS if self.handled:
                 return EdgeOutcome.NOT_TAKEN
             case On.SUCCESS if self.allow_failure:

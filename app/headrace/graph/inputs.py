@@ -38,9 +38,11 @@ def node_input(
     if not plan.nodes[position].in_edges:
         return run_input
     edges = [plan.edges[index] for index in released_by]
-    if sum(results[edge.source].size for edge in edges) > MERGED_INPUT_LIMIT:
+    if sum(results[source].size for source in {edge.source for edge in edges}) > MERGED_INPUT_LIMIT:
         raise TooLarge(f"the merged input of node '{plan.nodes[position].id}' is larger than 8 MiB")
-    values = [_over_edge(edge.on, results[edge.source]) for edge in edges]
+    # Two edges from one parent bring the same value once: it is still "of one parent".
+    ways = dict.fromkeys((edge.source, _tells_failure(edge.on, results[edge.source])) for edge in edges)
+    values = [_value(results[source], tells_failure) for source, tells_failure in ways]
     return values[0] if len(values) == 1 else _merged(values)
 
 
@@ -68,10 +70,12 @@ def needed(plan: Plan, position: int, released_by: Sequence[int]) -> frozenset[i
     return frozenset(parents | set(plan.nodes[position].references))
 
 
-def _over_edge(on: On, result: Result) -> JsonValue:
-    if result.status is TaskStatus.FAILED and on is not On.SUCCESS:
-        return {"error": result.error, "input": result.input}
-    return result.output
+def _tells_failure(on: On, result: Result) -> bool:
+    return result.status is TaskStatus.FAILED and on is not On.SUCCESS
+
+
+def _value(result: Result, tells_failure: bool) -> JsonValue:
+    return {"error": result.error, "input": result.input} if tells_failure else result.output
 
 
 def _merged(values: Sequence[JsonValue]) -> JsonValue:

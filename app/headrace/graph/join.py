@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from headrace.errors import BadExpression
 
@@ -129,6 +130,8 @@ def _is_met(join: Join, tally: Tally) -> bool:
             return tally.failed == tally.total
         case Rule.QUORUM:
             return tally.taken >= join.quorum
+        case _:
+            assert_never(join.rule)
 
 
 def _not_met(rule: Rule, tally: Tally) -> Verdict:

@@ -70,12 +70,16 @@ class Plan:
 
     def losers(self, join: int) -> list[int]:
         """Positions all of whose paths lead to `join`: what it need not wait for once it is met."""
-        doomed = {join}
-        for position in range(join - 1, -1, -1):
-            targets = {edge.target for edge in self.out(position)}
-            if targets and targets <= doomed:
-                doomed.add(position)
-        return sorted(doomed - {join})
+        lost: list[int] = []
+        waiting = [join]
+        astray: dict[int, int] = {}
+        while waiting:
+            for edge in self.into(waiting.pop()):
+                astray[edge.source] = astray.get(edge.source, len(self.nodes[edge.source].out_edges)) - 1
+                if astray[edge.source] == 0:
+                    lost.append(edge.source)
+                    waiting.append(edge.source)
+        return sorted(lost)
 
 
 def make_plan(definition: Definition) -> Plan:
@@ -117,11 +121,11 @@ def topological_order(definition: Definition) -> list[str]:
 
 def _plan_edges(definition: Definition, at: dict[str, int]) -> Iterator[PlanEdge]:
     slots: Counter[str] = Counter()
-    for index, edge in enumerate(definition.edges):
+    for index, edge in enumerate(definition.distinct_edges()):
         yield PlanEdge(
             index=index,
             slot=slots[edge.source],
-            id=edge.label,
+            id=edge.id,
             source=at[edge.source],
             target=at[edge.target],
             branch=edge.branch,

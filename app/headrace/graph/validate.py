@@ -71,25 +71,16 @@ class _Graph:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.nodes: Mapping[str, Node] = {node.id: node for node in definition.nodes}
-        self.rank = {node.id: number for number, node in enumerate(definition.nodes)}
+        self.order = topological_order(definition)
         self.edges = [
             (number, edge)
             for number, edge in enumerate(definition.edges)
             if edge.source in self.nodes and edge.target in self.nodes
         ]
         self.parents: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for _, edge in self.edges:
-            self.parents[edge.target].append(edge.source)
-
-    def ancestors(self, name: str) -> set[str]:
-        found: set[str] = set()
-        open_names = list(self.parents[name])
-        while open_names:
-            parent = open_names.pop()
-            if parent not in found:
-                found.add(parent)
-                open_names += self.parents[parent]
-        return found
+        for edge in definition.distinct_edges():
+            if edge.source in self.nodes and edge.target in self.nodes:
+                self.parents[edge.target].append(edge.source)
 
 
 def _sizes(definition: Definition, limits: Limits) -> Iterator[Problem]:
@@ -126,7 +117,7 @@ def _dangling(graph: _Graph) -> Iterator[Problem]:
 
 
 def _cycle(graph: _Graph) -> Iterator[Problem]:
-    left = set(graph.nodes) - set(topological_order(graph.definition))
+    left = graph.nodes.keys() - set(graph.order)
     if left:
         path = " -> ".join(_walk_back(graph, left))
         yield Problem(
@@ -136,7 +127,7 @@ def _cycle(graph: _Graph) -> Iterator[Problem]:
 
 def _walk_back(graph: _Graph, left: set[str]) -> list[str]:
     """A cycle among nodes that no topological order has: each of them, or one before it, lies on one."""
-    name = min(left, key=graph.rank.__getitem__)
+    name = next(name for name in graph.nodes if name in left)
     seen: dict[str, None] = {}
     while name not in seen:
         seen[name] = None
@@ -146,8 +137,10 @@ def _walk_back(graph: _Graph, left: set[str]) -> list[str]:
 
 
 def _labels(graph: _Graph, rules: NodeRules) -> Iterator[Problem]:
+    branching = {edge.source for _, edge in graph.edges if edge.branch}
+    labels = {name: rules.branches(graph.nodes[name]) for name in branching}
     for number, edge in graph.edges:
-        branches = rules.branches(graph.nodes[edge.source]) if edge.branch else None
+        branches = labels.get(edge.source)
         if edge.branch and branches is not None and edge.branch not in branches:
             known = ", ".join(branches) or "none"
             yield Problem(
@@ -172,9 +165,11 @@ def _conditions(definition: Definition) -> Iterator[Problem]:
 def _joins(graph: _Graph) -> Iterator[Problem]:
     for number, node in enumerate(graph.definition.nodes):
         join, degree = node.join_rule(), len(graph.parents[node.id])
-        if join.rule is Rule.QUORUM and not 1 <= join.quorum <= max(degree, 1):
+        if join.rule is Rule.QUORUM and not 1 <= join.quorum <= degree:
             yield Problem(
-                f"nodes[{number}].join", f"quorum {join.quorum} of {degree} incoming edges can never be met"
+                f"nodes[{number}].join",
+                f"a quorum of {join.quorum} does not fit {degree} incoming edges",
+                "it must be at least 1 and at most their number",
             )
         if join.losers is Losers.CANCEL and join.rule not in _EARLY:
             yield Problem(f"nodes[{number}].join.onLosers", f"join '{join}' waits for all: it has no losers")
@@ -193,12 +188,31 @@ def _is_final(graph: _Graph, name: str) -> bool:
 
 
 def _references(graph: _Graph) -> Iterator[Problem]:
+    named = [references(node.config) for node in graph.definition.nodes]
+    bits = {name: 1 << place for place, name in enumerate(graph.nodes.keys() & frozenset().union(*named))}
+    allowed = _referable(graph, bits)
     for number, node in enumerate(graph.definition.nodes):
-        named = references(node.config)
-        allowed = graph.nodes.keys() if node.is_final else graph.ancestors(node.id) if named else set()
-        for name in sorted(named - allowed):
-            yield Problem(
-                f"nodes[{number}].config",
-                f"'nodes.{name}' is no ancestor of node '{node.id}'",
-                "only nodes that always end before this one can be referred to",
-            )
+        for name in sorted(named[number]):
+            if not bits.get(name, 0) & allowed[node.id]:
+                yield Problem(
+                    f"nodes[{number}].config",
+                    f"'nodes.{name}' is no ancestor of node '{node.id}'",
+                    "only nodes before this one can be referred to",
+                )
+    for name in sorted(references(graph.definition.outputs) - graph.nodes.keys()):
+        yield Problem("outputs", f"there is no node '{name}'")
+
+
+def _referable(graph: _Graph, bits: Mapping[str, int]) -> dict[str, int]:
+    """What each node may refer to, as bits: one pass over the edges, however many nodes are named.
+
+    Of nodes on or behind a cycle, which is a problem of its own, this cannot be said: all is allowed.
+    """
+    before_finals = sum(bit for name, bit in bits.items() if not _is_final(graph, name))
+    allowed = dict.fromkeys(graph.nodes, -1)
+    for name in graph.order:
+        seen = before_finals if _is_final(graph, name) else 0
+        for parent in graph.parents[name]:
+            seen |= allowed[parent] | bits.get(parent, 0)
+        allowed[name] = seen
+    return allowed
