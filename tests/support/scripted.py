@@ -27,9 +27,9 @@ _UNSTORABLE: dict[str, JsonValue] = {
 class ScriptConfig(Config):
     """do: what happens. times: so many attempts fail, then it answers. output: what it answers then."""
 
-    do: Literal[
-        "answer", "fail", "crash", "exit", "hang", "time_out", "wait", "nonsense", "bad_log", "unstorable"
-    ] = "answer"
+    do: Literal["answer", "fail", "crash", "exit", "hang", "time_out", "wait", "nonsense", "unstorable"] = (
+        "answer"
+    )
     output: AnyJson = None
     message: str = "as the script says"
     kind: str = "ScriptError"
@@ -63,9 +63,6 @@ class Script(NodeType[ScriptConfig]):
                 raise TimeoutError("the other side is slow")
             case "wait":
                 return Waiting(60.0, "timer")
-            case "bad_log":
-                context.say("script", "\x00 and \ud800 in a line")
-                return self._answer(context, config)
             case "unstorable":
                 return Done(_UNSTORABLE[config.which])
         return cast(Outcome, "no outcome at all")
