@@ -6,6 +6,8 @@ import ast
 import re
 import subprocess
 import tomllib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -116,6 +118,17 @@ def test_health_checks_ask_what_exists(stack: str) -> None:
     assert url in create_app(Settings.model_validate(addresses)).openapi()["paths"]
     assert health(found["worker"])[:2] == ["CMD", "headrace"]
     assert is_command(health(found["worker"])[2:])
+
+
+def test_the_dashboard_serves_what_the_code_has() -> None:
+    (factory,) = re.findall(
+        r"(headrace[\w.]+):dashboard\(", str(services("dev")["rq-dashboard"]["entrypoint"])
+    )
+    assert find_spec(factory)
+    (program,) = cast(list[str], services("prod")["rq-dashboard"]["command"])
+    imports = [node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ImportFrom)]
+    for module, name in ((str(node.module), one.name) for node in imports for one in node.names):
+        assert hasattr(import_module(module), name), f"{module}.{name}"
 
 
 def test_production_watches_and_restarts_each_service() -> None:
