@@ -74,7 +74,7 @@ def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     """The test's database, open."""
-    database = Database.connect(database_url)
+    database = Database(database_url)
     yield database
     await database.close()
 

@@ -16,7 +16,7 @@ async def make_template(admin_url: str) -> str:
     """Creates a database, migrates it and returns its name."""
     name = f"headrace_template_{uuid4().hex[:12]}"
     await _admin(admin_url, f'CREATE DATABASE "{name}"')
-    db = Database.connect(on_path(admin_url, name), pool_size=1)
+    db = Database(on_path(admin_url, name), pool_size=1)
     await migrate(db)
     await db.close()
     return name

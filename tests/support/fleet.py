@@ -118,7 +118,7 @@ class Fleet:
 @asynccontextmanager
 async def fleet(database_url: str, redis_url: str, **settings: str) -> AsyncIterator[Fleet]:
     """A fleet without workers yet; those it has at the end are stopped. settings: for their environment."""
-    db = Database.connect(database_url)
+    db = Database(database_url)
     redis = connect(redis_url)
     env = os.environ | {
         "DATABASE_URL": database_url,

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
+from rq.job import Job
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.log import Log
 from headrace_worker.queue_listener import QueueListener
 from headrace_worker.rq_claim import ClaimedJob, Keys, renew
@@ -61,6 +62,7 @@ class ConcurrentWorker(RegisteredWorker):
         super().__init__(queue, connection, name, self._heard_command)
         self._slots, self._grace = slots, grace
         self._running = RunningJobs(lane, threads, self._on_end)
+        self._adopted: list[ClaimedJob] = []  # begun here without a queue, for the next exchange
         self._ended: list[Ended] = []  # plain successes, for the next exchange
         self._recorded: dict[str, ClaimedJob] = {}  # all other ends, while a thread records them
         self._recording: set[asyncio.Task[None]] = set()
@@ -81,6 +83,21 @@ class ConcurrentWorker(RegisteredWorker):
     def running(self) -> int:
         """Jobs that were claimed and have not ended."""
         return len(self._running)
+
+    @property
+    def idle_slots(self) -> int:
+        """Free slots while the queue was last seen empty, else 0: how much may be taken past the queue."""
+        return 0 if self._ready or self._held or self._stop_requested else self._free
+
+    def adopt(self, job: Job, future: asyncio.Future[JsonValue]) -> None:
+        """Takes a job that was made in this process and is being run here, without a way through the queue.
+
+        It counts, is shown and ends like any other.
+        """
+        claimed = self._exchange.adopt(job)
+        self._adopted.append(claimed)
+        self._running.follow(claimed, future)
+        self._wake.set()
 
     def request_stop(self, _signum: object = None, _frame: object = None) -> None:
         """Claims nothing more; `serve` returns when the running jobs have ended. Call it on the loop."""
@@ -109,7 +126,7 @@ class ConcurrentWorker(RegisteredWorker):
     async def _turn(self) -> None:
         self._wake.clear()
         wanted = self._wanted()
-        if self._ended or self._unsaid or wanted:
+        if self._ended or self._adopted or self._unsaid or wanted:
             await self._trade(wanted)
         else:
             self._listen()
@@ -127,10 +144,12 @@ class ConcurrentWorker(RegisteredWorker):
     async def _trade(self, wanted: int) -> None:
         """One exchange: what has ended goes to Redis, up to `wanted` new jobs come from it."""
         ended, self._ended = self._ended, []
+        adopted, self._adopted = self._adopted, []
         self._unsaid = False
         try:
-            answer = await self._in(self._redis, self._exchange.run, self._request(ended, wanted))
+            answer = await self._in(self._redis, self._exchange.run, self._request(adopted, ended, wanted))
         except RedisError as error:
+            self._adopted[:0] = adopted
             self._ended[:0] = ended
             self._in_doubt = True
             await self._wait_for_redis(error)
@@ -143,7 +162,7 @@ class ConcurrentWorker(RegisteredWorker):
         if wanted:
             await self._learn(answer, wanted)
 
-    def _request(self, ended: list[Ended], wanted: int) -> Request:
+    def _request(self, adopted: list[ClaimedJob], ended: list[Ended], wanted: int) -> Request:
         held = [*self._running, *self._recorded.values()]
         known = None
         if self._in_doubt and wanted:
@@ -151,7 +170,7 @@ class ConcurrentWorker(RegisteredWorker):
             known = {one.entry for one in (*held, *(end.claimed for end in ended))}
         state = WorkerStatus.SUSPENDED if self._held else WorkerStatus.BUSY if held else WorkerStatus.IDLE
         self._state = state.value
-        return Request(ended, wanted, state.value, held[0].job.id if held else None, known)
+        return Request(adopted, ended, wanted, state.value, held[0].job.id if held else None, known)
 
     async def _learn(self, answer: Answer, wanted: int) -> None:
         """What the answer to a claim tells beside its jobs."""
@@ -246,7 +265,7 @@ class ConcurrentWorker(RegisteredWorker):
                 await self._finish()
 
     async def _finish(self) -> None:
-        while self._running or self._recorded or self._ended or self._unsaid:
+        while self._running or self._recorded or self._ended or self._adopted or self._unsaid:
             await self._turn()
 
     async def _close(self) -> None:

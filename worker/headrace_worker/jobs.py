@@ -29,7 +29,7 @@ def release(task_ids: list[str]) -> int:
 
 
 async def _run_task(delivery: Delivery) -> str:
-    async with open_runtime(config.load(), pool_size=0) as runtime:
+    async with open_runtime(config.load(), pool_size=2) as runtime:
         executions = await patiently(partial(claim, runtime.engine, [delivery], runtime.worker_id))
         if not executions:
             return "duplicate"
@@ -52,7 +52,7 @@ async def _run_task(delivery: Delivery) -> str:
 
 
 async def _release(tasks: list[TaskId]) -> int:
-    async with open_runtime(config.load(), pool_size=0) as runtime:
+    async with open_runtime(config.load(), pool_size=2) as runtime:
         dispatches = await patiently(partial(releasing.release, runtime.engine, tasks))
         await runtime.push(dispatches)
         return len(dispatches)

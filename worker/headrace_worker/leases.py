@@ -58,7 +58,7 @@ class Leases:
         asyncio.run(self._renew_for_ever())
 
     async def _renew_for_ever(self) -> None:
-        db = Database.connect(self._url, pool_size=1)
+        db = Database(self._url, pool_size=1)
         try:
             while not await asyncio.to_thread(self._closing.wait, self._seconds / 3):
                 await self._renew(db)

@@ -20,6 +20,7 @@ from headrace.queues.connection import connect_async
 from headrace.queues.live import TasksStopped, subscribe
 from headrace.queues.names import DEPENDENCIES, TASKS
 from headrace.store import workers
+from headrace_worker.beside import BesideTheQueues
 from headrace_worker.concurrent_worker import ConcurrentWorker
 from headrace_worker.dependency_lane import DependencyLane
 from headrace_worker.runtime import Runtime, open_runtime, patiently
@@ -48,7 +49,7 @@ async def work(settings: Settings) -> None:
         lanes = _lanes(runtime, lane)
         _stop_on_signals(lanes)
         await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
-        lane.open()
+        lane.open(BesideTheQueues(runtime.redis, *lanes))
         chores = [
             asyncio.create_task(chore)
             for chore in (tick_for_ever(runtime), _beat(runtime, lane), _hear_stops(runtime, lane))

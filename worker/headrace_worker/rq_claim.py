@@ -118,6 +118,22 @@ end
 return {registered, suspended, claimed}
 """
 
+_ADOPT = """
+local started, text, name, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+for i = 4, #ARGV, 3 do
+  local id, execution, seconds = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local job, record, all = 'rq:job:' .. id, 'rq:execution:' .. id .. ':' .. execution, 'rq:executions:' .. id
+  redis.call('HSET', record, 'id', execution, 'created_at', seconds, 'last_heartbeat', seconds,
+             'worker_name', name)
+  redis.call('EXPIRE', record, ttl)
+  redis.call('ZADD', all, seconds + ttl + 60, execution)
+  redis.call('EXPIRE', all, ttl + 60)
+  redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
+  redis.call('HSET', job, 'status', 'started', 'started_at', text, 'last_heartbeat', text,
+             'worker_name', name)
+end
+"""
+
 # Only what is still there is renewed: a job that was deleted while it runs must not come back as half a hash.
 _RENEW = """
 local started, worker, text, seconds, ttl = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
@@ -149,6 +165,18 @@ def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
     names = (keys.queue, keys.started, keys.worker, WORKERS_SUSPENDED)
     values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
     pipeline.eval(_CLAIM, len(names), *names, *values)
+
+
+def add_adoption(pipeline: Pipeline, keys: Keys, jobs: Sequence[ClaimedJob]) -> int:
+    """Adds jobs that were begun without a queue, as started; returns how many replies that makes."""
+    if not jobs:
+        return 0
+    for one in jobs:
+        pipeline.hset(one.job.key, mapping=one.job.to_dict())
+    values = [value for one in jobs for value in (one.job.id, one.execution_id, one.started_at.timestamp())]
+    text = utcformat(jobs[0].started_at)
+    pipeline.eval(_ADOPT, 1, keys.started, text, keys.worker_name, HEARTBEAT_TTL, *values)
+    return len(jobs) + 1
 
 
 def read_claim(answer: tuple[int, int, list[_Row]], connection: Redis) -> ClaimAnswer:

@@ -8,18 +8,31 @@ from itertools import count
 from uuid import uuid4
 
 from redis import Redis
+from rq.job import Job
+from rq.utils import now
 
-from headrace_worker.rq_claim import ClaimAnswer, ClaimedJob, Keys, add_claim, lost_claims, read_claim
+from headrace_worker.rq_claim import (
+    ClaimAnswer,
+    ClaimedJob,
+    Keys,
+    add_adoption,
+    add_claim,
+    lost_claims,
+    read_claim,
+)
 from headrace_worker.rq_finish import Ended, add_finish
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """ended: plain successes. wanted: free slots. state, current_job: what the worker does, for dashboards.
+    """adopted: jobs that this worker began without a queue. ended: plain successes. wanted: free slots.
+
+    state, current_job: what the worker does, for dashboards.
 
     known: the started entries of this worker's jobs, when it may have lost the answer to a claim; else None.
     """
 
+    adopted: Sequence[ClaimedJob]
     ended: Sequence[Ended]
     wanted: int
     state: str
@@ -52,13 +65,18 @@ class Exchange:
         lost = [] if request.known is None else self._lost(request.known)[: request.wanted]
         wanted = request.wanted - len(lost)
         with self._connection.pipeline(transaction=False) as pipeline:
+            replies = add_adoption(pipeline, self.keys, request.adopted)
             add_finish(pipeline, self.keys, request.ended, request.state, request.current_job)
             if wanted:
                 add_claim(pipeline, self.keys, wanted, f"{self._prefix}{next(self._claims):08x}")
-            not_plain, *claim = pipeline.execute()
+            not_plain, *claim = pipeline.execute()[replies:]
         answer = read_claim(claim[0], self._connection) if claim else ClaimAnswer(True, False, [])
         executions = frozenset(execution.decode() for execution in not_plain)
         return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
+
+    def adopt(self, job: Job) -> ClaimedJob:
+        """An execution of a job that was made here and is run here: the next exchange tells Redis."""
+        return ClaimedJob(job, f"{self._prefix}{next(self._claims):08x}{0:08x}", now())
 
     def _lost(self, known: Collection[str]) -> list[ClaimedJob]:
         return lost_claims(self._connection, self.keys, self._prefix, known)

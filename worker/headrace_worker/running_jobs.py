@@ -75,6 +75,13 @@ class RunningJobs:
             elif not slot.in_lane:
                 self._follow(slot, asyncio.create_task(self._performer.perform(slot.claimed.job)))
 
+    def follow(self, claimed: ClaimedJob, future: asyncio.Future[JsonValue]) -> None:
+        """Takes over a job of the lane's that is already begun."""
+        slot = _Slot(claimed, in_lane=True)
+        self._slots[claimed.execution_id] = slot
+        self._follow(slot, future)
+        self._limit(slot)
+
     def stop(self, job_id: str) -> None:
         """Stops this job alone, if it runs here. What a synchronous function still does is out of reach."""
         for slot in [slot for slot in self._slots.values() if slot.claimed.job.id == job_id]:

@@ -82,7 +82,8 @@ def find_urls(settings: Settings) -> Urls:
 async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator[Runtime]:
     """Connects, and closes at the end. Raises InvalidSettings when a server's address is unknown."""
     urls = find_urls(settings)
-    db = Database.connect(urls.database, pool_size)
+    db = Database(urls.database, pool_size)
+    relaxed = Database(urls.database, pool_size, is_relaxed=True)
     redis = connect(urls.redis)
     http = GuardedHttp(Guard(settings.http_allow, settings.own_api))
     worker_id = UUID(settings.worker_id) if settings.worker_id else uuid4()
@@ -91,7 +92,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
             settings=settings,
             urls=urls,
             worker_id=worker_id,
-            engine=Engine.over(db, builtin(), settings.lease_seconds),
+            engine=Engine.over(db, builtin(), settings.lease_seconds, relaxed),
             redis=redis,
             broker=Broker(redis),
             http=http,
@@ -99,6 +100,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
     finally:
         await http.aclose()
         await db.close()
+        await relaxed.close()
         redis.close()
 
 

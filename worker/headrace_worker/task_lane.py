@@ -7,11 +7,15 @@ from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from rq.job import Job
 
-from headrace.engine.execute import Execution, Finished, claim, perform
+from headrace.engine.execute import Finished, claim, perform
+from headrace.engine.handover import Taker
+from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
+from headrace.graph.dispatch import RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
@@ -27,6 +31,19 @@ DUPLICATE = "duplicate"
 
 _STOPPED = Failed("the job was stopped", kind="Stopped", retryable=False)
 _LAST_SETTLEMENT_SECONDS = 2.0
+
+
+class Beside(Protocol):
+    """What the lane tells RQ of work that went past its queues."""
+
+    def idle_slots(self) -> int:
+        """How many successors may be taken past the queue now."""
+
+    def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
+        """A task's job was begun here; the future is its end."""
+
+    def released(self, tasks: Sequence[TaskId]) -> None:
+        """The successors of these tasks were released here."""
 
 
 @dataclass(slots=True)
@@ -56,7 +73,9 @@ class TaskLane:
         self._completed = 0
         self._failed = 0
 
-    def open(self) -> None:
+    def open(self, beside: Beside) -> None:
+        """beside: where jobs are shown that no queue saw."""
+        self._beside = beside
         self._leases.start()
 
     @property
@@ -134,9 +153,13 @@ class TaskLane:
             group, self._done = self._done, []
             finished = [seat.finished for seat in group if seat.finished is not None]
             try:
-                settled = await patiently(partial(settle, self._runtime.engine, finished))
-                await self._runtime.push(settled.dispatches)
+                taker = Taker(self._runtime.worker_id, self._beside.idle_slots())
+                settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
+                for execution in settled.taken:
+                    self._take(execution)
+                self._beside.released(settled.released)
                 self._end(group, set(settled.late))
+                await self._runtime.push(settled.dispatches)
             except Exception as error:
                 for seat in group:
                     _answer(seat, error=error)
@@ -145,6 +168,17 @@ class TaskLane:
                     if seat.finished is not None:
                         self._leave(seat, seat.finished.execution)
         self._settling = None
+
+    def _take(self, execution: Execution) -> None:
+        """Runs a successor that was claimed as its parent was settled."""
+        claimed = execution.claim
+        seat = _Seat(Delivery(claimed.task, claimed.attempt, claimed.delivery), self._loop.create_future())
+        node = execution.node
+        self._beside.began(
+            RunTask(claimed.task, claimed.attempt, claimed.delivery, node.id, node.attempt_timeout),
+            seat.future,
+        )
+        self._run(seat, execution)
 
     def _end(self, group: Sequence[_Seat], late: set[TaskId]) -> None:
         for seat in group:

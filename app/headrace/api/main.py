@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -32,7 +33,8 @@ from headrace.api.routes import (
     workflows,
 )
 from headrace.api.schemas import ErrorBody
-from headrace.config import Settings
+from headrace.api.startup import load_once_migrated
+from headrace.config import Settings, load
 from headrace.engine.program import Engine
 from headrace.errors import InvalidSettings
 from headrace.nodes.builtin import builtin
@@ -57,13 +59,18 @@ _ROUTERS = (
 """In the order of matching: fixed paths such as `/workflows/runs` before `/workflows/{id}`."""
 
 
+def application() -> FastAPI:
+    """The API as the environment says, for `uvicorn --factory headrace.api.main:application`."""
+    return create_app(load())
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The API over the servers that the settings name; it connects when it starts to serve.
 
-    It starts nothing and migrates nothing: `headrace up` and `headrace migrate` do. Raises InvalidSettings.
+    It starts no worker and migrates nothing: `headrace up` and `headrace migrate` do. Once the database is
+    migrated, it loads the samples and templates. Raises InvalidSettings, also when it begins to serve.
     """
     require_safe(settings)
-    _require_servers(settings)
     meters = Meters()
     app = FastAPI(
         title="Headrace",
@@ -75,7 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     for router in _ROUTERS:
         app.include_router(router)
-    app.mount("/rq", _dashboard(settings))
+    if settings.redis_url:
+        app.mount("/rq", _dashboard(settings))
     _guard(app, settings, meters)
     return app
 
@@ -115,18 +123,23 @@ def _dashboard(settings: Settings) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, meters: Meters, app: FastAPI) -> AsyncIterator[None]:
-    db = Database.connect(settings.postgres_url)
+    _require_servers(settings)
+    db = Database(settings.postgres_url)
     connection = connect(settings.redis_url)
+    engine = Engine.over(db, builtin(), settings.lease_seconds)
     app.state.house = House(
         settings=settings,
-        engine=Engine.over(db, builtin(), settings.lease_seconds),
+        engine=engine,
         broker=Broker(connection),
         depths=partial(queue_depths, connection),
         rq_workers=partial(rq_workers, connection),
         meters=meters,
     )
+    loading = asyncio.create_task(load_once_migrated(engine, settings.samples))
     try:
         yield
     finally:
+        loading.cancel()
+        await asyncio.wait([loading])
         connection.close()
         await db.close()

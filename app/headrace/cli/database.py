@@ -39,7 +39,7 @@ def server_urls(settings: Settings) -> ServerUrls:
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database of `server_urls`, which says what it raises."""
-    db = Database.connect(server_urls(settings).database, pool_size=2)
+    db = Database(server_urls(settings).database, pool_size=2)
     try:
         yield db
     finally:

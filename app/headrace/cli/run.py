@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,8 @@ from headrace.cli.options import AsJson, Url
 from headrace.cli.output import print_json, say
 from headrace.graph.json_types import JsonValue
 
-FOR_EVER = 10 * 365 * 86_400.0
-
 Timeout = Annotated[
-    float, typer.Option(min=0.1, help="Seconds to watch; then exit code 5, and the run goes on.")
+    float | None, typer.Option(min=0.1, help="Seconds to watch; then exit code 5, and the run goes on.")
 ]
 
 
@@ -28,7 +27,7 @@ def run(
     what: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A definition, a workflow's name or id.")],
     run_input: Annotated[str, typer.Option("--input", metavar="JSON|@FILE", help="The run's input.")] = "",
     watched: Annotated[bool, typer.Option("--watch", help="Show its progress until it ends.")] = False,
-    timeout: Timeout = FOR_EVER,
+    timeout: Timeout = None,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -53,9 +52,9 @@ def start(client: Client, workflow_id: str, run_input: JsonValue) -> str:
     return read(Started, client.post(f"/workflows/{workflow_id}/execute-async", body)).run_id
 
 
-def end(client: Client, run_id: str, timeout: float, as_json: bool) -> None:
+def end(client: Client, run_id: str, timeout: float | None, as_json: bool) -> None:
     """Watches a run until its end and leaves with its exit code. as_json: says nothing but the run."""
-    deadline = time.monotonic() + timeout
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     if as_json:
         ended = watch.wait(client, run_id, deadline)
         print_json(client.get(f"/runs/{run_id}"))

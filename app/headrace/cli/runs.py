@@ -11,7 +11,7 @@ from headrace.cli.answers import RunList, read
 from headrace.cli.client import open_client
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import console, print_json, print_table, say, show_span, show_time
-from headrace.cli.run import FOR_EVER, Timeout, end
+from headrace.cli.run import Timeout, end
 from headrace.cli.watch import get_run, print_end, task_table
 from headrace.errors import NotFound
 
@@ -80,7 +80,7 @@ def logs(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def watch(run: RunId, timeout: Timeout = FOR_EVER, url: Url = "", as_json: AsJson = False) -> None:
+def watch(run: RunId, timeout: Timeout = None, url: Url = "", as_json: AsJson = False) -> None:
     """Show a run's progress until it ends; the exit code is its status, as of `headrace run --watch`."""
     with open_client(url) as client:
         end(client, _checked(run), timeout, as_json)

@@ -46,6 +46,7 @@ def api(
         port=address.port,
         reload=reload,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_CLOSE_SECONDS,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from headrace.errors import HeadraceError, Problem
 from headrace.graph.definition import Node, parse
+from headrace.graph.json_types import JsonObject
 from headrace.graph.plan import Plan, make_plan
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.store import workflows
@@ -109,14 +110,50 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownRun:
+    """What never changes about a run. names: what `run` is in templates and conditions."""
+
+    program: Program
+    names: JsonObject
+
+
+class KnownRuns:
+    """The runs used last."""
+
+    def __init__(self, size: int = 512) -> None:
+        self._size = size
+        self._kept: OrderedDict[UUID, KnownRun] = OrderedDict()
+
+    def get(self, run_id: UUID) -> KnownRun | None:
+        return self._kept.get(run_id)
+
+    def keep(self, run_id: UUID, run: KnownRun) -> None:
+        self._kept[run_id] = run
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
-    """What the use-cases work with. lease_seconds: how long a claimed task may go without a renewal."""
+    """What the use-cases work with.
+
+    relaxed: for what may be done again after a crash of the server: its commits do not wait for the disk.
+    lease_seconds: how long a claimed task may go without a renewal.
+    """
 
     db: Database
+    relaxed: Database
     nodes: NodeRegistry
     programs: Programs
+    runs: KnownRuns
     lease_seconds: float = 30.0
 
     @classmethod
-    def over(cls, db: Database, nodes: NodeRegistry, lease_seconds: float = 30.0) -> Engine:
-        return cls(db, nodes, Programs(nodes), lease_seconds)
+    def over(
+        cls,
+        db: Database,
+        nodes: NodeRegistry,
+        lease_seconds: float = 30.0,
+        relaxed: Database | None = None,
+    ) -> Engine:
+        return cls(db, relaxed or db, nodes, Programs(nodes), KnownRuns(), lease_seconds)

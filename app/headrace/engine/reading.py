@@ -9,7 +9,7 @@ from uuid import UUID
 
 from headrace.engine.program import Engine
 from headrace.errors import HeadraceError, NotFound
-from headrace.graph.inputs import Result, needed, node_input
+from headrace.graph.inputs import Result, needed, node_input, taken_into
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import Plan
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
@@ -176,10 +176,11 @@ async def _run(tx: Tx, run_id: UUID) -> Run:
 def _input(plan: Plan, task: Task, left: Mapping[int, Result], run_input: JsonValue) -> JsonValue:
     """What the task's node got; None when it could not be built: the task's error says why."""
     position = task.id.position
-    if not needed(plan, position, task.released_by) <= left.keys():
+    if task.attempt == 0 or not needed(plan, position, task.released_by) <= left.keys():
         return None
     try:
-        return node_input(plan, position, task.released_by, left, run_input)
+        taken = taken_into(plan, position, task.released_by, left)
+        return node_input(plan, position, taken, left, run_input)
     except HeadraceError:
         return None
 

@@ -9,10 +9,12 @@ from functools import partial
 from typing import assert_never
 
 from headrace.engine import history
-from headrace.engine.execute import Execution, Finished
+from headrace.engine.execute import Finished
 from headrace.engine.halving import in_halves
+from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
+from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
 from headrace.graph.ids import TaskId
@@ -23,7 +25,7 @@ from headrace.graph.states import TaskStatus
 from headrace.log import Log
 from headrace.nodes.base import LogLine
 from headrace.store import claims, events
-from headrace.store.codec import dump, plain, size_of
+from headrace.store.codec import dump_optional, plain, size_of
 from headrace.store.db import Tx
 from headrace.store.recovery import RETRY
 
@@ -35,28 +37,42 @@ _log = Log("headrace.engine")
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a settlement did. late: tasks whose result came too late and was dropped."""
+    """What a settlement did.
+
+    dispatches: what to push. released: tasks whose successors were told in the same transaction. taken:
+    successors that this process now holds. late: tasks whose result came too late and was dropped.
+    """
 
     dispatches: Sequence[Dispatch]
+    released: Sequence[TaskId]
+    taken: Sequence[Execution]
     late: Sequence[TaskId]
 
 
 async def settle(
-    engine: Engine, finished: Sequence[Finished], jitter: Callable[[], float] = random.random
+    engine: Engine,
+    finished: Sequence[Finished],
+    taker: Taker = NOBODY,
+    jitter: Callable[[], float] = random.random,
 ) -> Settled:
-    """Records answers, all in one transaction, and returns the dependency job for those that ended.
+    """Records answers in one transaction, or in two.
 
-    jitter: random numbers in [0, 1) for back-offs.
+    Completions that counters decide release their successors at once; for the others there is a dependency
+    job. jitter: random numbers in [0, 1) for back-offs.
     """
     entries = [_readable(one, jitter()) for one in finished]
-    written = await in_halves(entries, partial(_write, engine), _refused)
-    late = [entry.settlement.task for entry in entries if entry.settlement.task not in written]
-    ended = tuple(
-        entry.settlement.task for entry in written.values() if entry.settlement.outcomes is not None
-    )
+    handed = await _hand_over(engine, [entry for entry in entries if _is_quick(entry)], taker)
+    done = {*handed.released, *handed.settled}
+    slow = entries if handed is _NOTHING else [entry for entry in entries if not _is_quick(entry)]
+    written = await in_halves(slow, partial(_write, engine), _refused)
+    late = [entry.settlement.task for entry in entries if entry.settlement.task not in done | written.keys()]
+    ended = [entry.settlement.task for entry in written.values() if entry.settlement.outcomes is not None]
     if late:
         _log.info("late_results", tasks=len(late))
-    return Settled([Release(ended)] if ended else [], late)
+    dispatches: list[Dispatch] = [one.dispatch() for one in handed.queued]
+    if ended or handed.settled:
+        dispatches.append(Release((*handed.settled, *ended)))
+    return Settled(dispatches, handed.released, handed.taken, late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,30 @@ class _Entry:
     finished: Finished
     settlement: claims.Settlement
     events: Sequence[events.Event]
+
+
+def _is_quick(entry: _Entry) -> bool:
+    return is_quick(entry.finished.execution, entry.settlement)
+
+
+_NOTHING = HandedOver((), (), (), ())
+
+
+async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) -> HandedOver:
+    """What a batch came to; nothing when it cannot be stored as one: then the ordinary way finds out why."""
+    if not entries:
+        return _NOTHING
+    batch = [
+        Completed(entry.finished.execution, entry.settlement, entry.finished.value, entry.events)
+        for entry in entries
+    ]
+    try:
+        return await hand_over(engine, batch, taker)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # whatever PostgreSQL says of one row
+        _log.warning("hand_over_refused", str(error), tasks=len(entries))
+        return _NOTHING
 
 
 async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Entry]:
@@ -115,9 +155,10 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
 
 def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, list[str]]:
     try:
-        size = size_of(dump(done.output))
+        output = dump_optional(done.output)
     except HeadraceError as error:
         return _ended_badly(execution, Failed(error.message, kind="BadOutput", retryable=False))
+    size = size_of(output or "")
     if size > OUTPUT_LIMIT:
         message = f"the output has {size} bytes, more than the limit of {OUTPUT_LIMIT}"
         return _ended_badly(execution, Failed(message, kind="BadOutput", retryable=False))
@@ -128,7 +169,7 @@ def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, lis
         execution.claim.token,
         TaskStatus.COMPLETED,
         outcomes=resolution.outcomes,
-        output=done.output,
+        output=output,
     )
     return settlement, resolution.warnings
 
@@ -172,7 +213,7 @@ def _ending(
     error: JsonObject | None = None,
     branches: frozenset[str] = frozenset(),
 ) -> Ending:
-    return Ending(status, branches, output, error, execution.scope.input, execution.run)
+    return Ending(status, branches, output, error, execution.scope.input, execution.run.names)
 
 
 def _resolve(execution: Execution, ending: Ending) -> Resolution:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.errors import TooLarge
+from headrace.graph.decide import released_by
 from headrace.graph.edges import On
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import Plan
@@ -18,26 +19,30 @@ MERGED_INPUT_LIMIT = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an ended task left. size: bytes of its output as JSON. input: kept of failed tasks only."""
+    """What an ended task left. size: bytes of its output as JSON. input: kept of failed tasks only.
+
+    outcomes: of its out-edges, a letter each.
+    """
 
     status: TaskStatus
     output: JsonValue = None
     error: JsonObject | None = None
     input: JsonValue = None
     size: int = 0
+    outcomes: str = ""
 
 
 def node_input(
-    plan: Plan, position: int, released_by: Sequence[int], results: Mapping[int, Result], run_input: JsonValue
+    plan: Plan, position: int, taken: Sequence[int], results: Mapping[int, Result], run_input: JsonValue
 ) -> JsonValue:
     """The input of a task: a root's is the run's; of one taken parent its output; of several, merged.
 
-    released_by: indexes of the TAKEN in-edges. results: of their sources, by position.
+    taken: indexes of the TAKEN in-edges. results: of their sources, by position.
     Raises TooLarge when the outputs to merge have more than MERGED_INPUT_LIMIT bytes.
     """
     if not plan.nodes[position].in_edges:
         return run_input
-    edges = [plan.edges[index] for index in released_by]
+    edges = [plan.edges[index] for index in taken]
     if sum(results[source].size for source in {edge.source for edge in edges}) > MERGED_INPUT_LIMIT:
         raise TooLarge(f"the merged input of node '{plan.nodes[position].id}' is larger than 8 MiB")
     # Two edges from one parent bring the same value once: it is still "of one parent".
@@ -47,7 +52,7 @@ def node_input(
 
 
 def node_scope(
-    plan: Plan, position: int, released_by: Sequence[int], results: Mapping[int, Result], run: JsonObject
+    plan: Plan, position: int, taken: Sequence[int], results: Mapping[int, Result], run: JsonObject
 ) -> Scope:
     """Input and names of a task's templates. run: {id, workflowId, version, input, ...}."""
     run_input = run.get("input")
@@ -57,17 +62,32 @@ def node_scope(
         if other in results
     }
     parents: JsonObject = {
-        plan.nodes[plan.edges[index].source].id: results[plan.edges[index].source].output
-        for index in released_by
+        plan.nodes[plan.edges[index].source].id: results[plan.edges[index].source].output for index in taken
     }
     names: JsonObject = {"input": run_input, "nodes": referenced, "parents": parents, "run": run}
-    return Scope(node_input(plan, position, released_by, results, run_input), names)
+    return Scope(node_input(plan, position, taken, results, run_input), names)
 
 
-def needed(plan: Plan, position: int, released_by: Sequence[int]) -> frozenset[int]:
-    """Positions whose results the input and the templates of a task need: known before it runs."""
-    parents = {plan.edges[index].source for index in released_by}
-    return frozenset(parents | set(plan.nodes[position].references))
+def needed(plan: Plan, position: int, stored: Sequence[int] | None) -> frozenset[int]:
+    """Positions whose results the input and the templates of a task need: known before it runs.
+
+    stored: the edges that released it, if that was stored; else all its parents are needed.
+    """
+    edges = plan.nodes[position].in_edges if stored is None else stored
+    return frozenset({plan.edges[index].source for index in edges} | set(plan.nodes[position].references))
+
+
+def taken_into(
+    plan: Plan, position: int, stored: Sequence[int] | None, results: Mapping[int, Result]
+) -> tuple[int, ...]:
+    """The indexes of the edges that released a task: as stored, else the TAKEN ones of its in-edges.
+
+    They need be stored only where the task was released before all its in-edges were in.
+    """
+    if stored is not None:
+        return tuple(stored)
+    letters = {source: result.outcomes for source, result in results.items()}
+    return released_by(plan, position, letters)
 
 
 def _tells_failure(on: On, result: Result) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +14,7 @@ from anyio.from_thread import start_blocking_portal
 
 from headrace.engine.program import Engine
 from headrace.engine.sweep import expire_worker
+from headrace.local import leash
 from headrace.local.supervisor import WorkerDeath
 from headrace.nodes.builtin import builtin
 from headrace.queues.broker import Broker
@@ -38,7 +40,7 @@ class Crew:
         with ExitStack() as opening:
             self._portal = opening.enter_context(start_blocking_portal())
             # Two: the supervisor asks and tells one thing at a time.
-            db = Database.connect(self._database_url, pool_size=2)
+            db = Database(self._database_url, pool_size=2)
             opening.callback(self._portal.call, db.close)
             redis = connect(self._redis_url)
             opening.callback(redis.close)
@@ -53,9 +55,10 @@ class Crew:
         self._open.close()
 
     def prepare(self, load: Load, count: int) -> None:
-        """Brings the schema up to date, loads what is shipped and asks for so many workers.
+        """Brings the schema up to date, loads what is shipped, and asks for so many workers.
 
-        Raises StoreUnavailable.
+        What workers of this machine hold that died while nobody supervised them goes to the others.
+        Raises StoreUnavailable and QueueUnavailable.
         """
         self._portal.call(self._prepare, load, count)
 
@@ -74,6 +77,9 @@ class Crew:
         await migrate(self._engine.db)
         await load(self._engine)
         await self._engine.db.transact(partial(workers.set_target, count=count))
+        for worker in await self._engine.db.transact(workers.all_workers):
+            if worker.host == socket.gethostname() and not _is_running(worker.pid):
+                await self._bury(worker.id)
 
     async def _wanted(self) -> int:
         return await self._engine.db.transact(workers.target) or 0
@@ -81,3 +87,7 @@ class Crew:
     async def _bury(self, worker_id: UUID) -> None:
         await self._engine.db.transact(partial(workers.mark, worker_id=worker_id, state="failed"))
         await self._broker.push_async(await expire_worker(self._engine, worker_id))
+
+
+def _is_running(pid: int) -> bool:
+    return leash.identity(pid) != ""

@@ -120,6 +120,15 @@ def _key(queue: str) -> str:
     return f"{Queue.redis_queue_namespace_prefix}{queue}"
 
 
+def job_of(dispatch: RunTask | Release, connection: Redis) -> Job:
+    """The job that a dispatch makes, not yet written."""
+    return (
+        _run_job(dispatch, connection)
+        if isinstance(dispatch, RunTask)
+        else _release_job(dispatch, connection)
+    )
+
+
 def _run_job(task: RunTask, connection: Redis) -> Job:
     run, node = str(task.task.run_id), task.node_id
     return _queued(

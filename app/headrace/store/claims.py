@@ -30,14 +30,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A task that this process now holds. waits_for: what it waited for when it is resumed, else None."""
+    """A task that this process now holds.
+
+    released_by: stored by early joins only. waits_for: what it waited for when it is resumed, else None.
+    """
 
     task: TaskId
     node_id: str
     attempt: int
     delivery: int
     token: int
-    released_by: tuple[int, ...]
+    released_by: tuple[int, ...] | None
     waits_for: str | None
 
 
@@ -49,12 +52,19 @@ WITH wanted AS (
   SELECT t.run_id, t.position FROM workflow_tasks t JOIN wanted w USING (run_id, position)
   WHERE t.status IN {may_become(TaskStatus.RUNNING)} AND t.attempt = w.attempt AND t.delivery = w.delivery
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+), claimed AS (
+  UPDATE workflow_tasks t
+  SET status = 'running', token = $5, worker_id = $6, started_at = clock_timestamp(),
+      lease_until = clock_timestamp() + make_interval(secs => $7)
+  FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
+  RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for
+), history AS (
+  INSERT INTO workflow_events (run_id, position, node_id, type, data)
+  SELECT run_id, position, node_id, 'task.running',
+         jsonb_build_object('attempt', attempt, 'delivery', delivery)
+  FROM claimed ORDER BY run_id, position
 )
-UPDATE workflow_tasks t
-SET status = 'running', token = $5, worker_id = $6, started_at = clock_timestamp(),
-    lease_until = clock_timestamp() + make_interval(secs => $7)
-FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
-RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for
+SELECT * FROM claimed
 """
 
 
@@ -99,7 +109,7 @@ def _claimed(row: Record) -> Claim:
         row.attempt,
         row.delivery,
         row.token,
-        tuple(row.released_by or ()),
+        None if row.released_by is None else tuple(row.released_by),
         row.waits_for,
     )
 
@@ -108,14 +118,14 @@ def _claimed(row: Record) -> Claim:
 class Settlement:
     """How an execution ended: completed, failed, or waiting for `wake_seconds`.
 
-    outcomes: of its out-edges, once it ended. input: for those who handle a failure.
+    outcomes: of its out-edges, once it ended. output: JSON text. input: for those who handle a failure.
     """
 
     task: TaskId
     token: int
     status: TaskStatus
     outcomes: str | None = None
-    output: JsonValue = None
+    output: str | None = None
     error: JsonValue = None
     input: JsonValue = None
     reason: str | None = None
@@ -153,7 +163,7 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
         [one.token for one in settlements],
         [one.status.value for one in settlements],
         [one.outcomes for one in settlements],
-        [dump_optional(one.output) for one in settlements],
+        [one.output for one in settlements],
         [dump_optional(one.error) for one in settlements],
         [dump_optional(one.input) for one in settlements],
         [one.reason for one in settlements],

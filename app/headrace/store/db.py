@@ -1,26 +1,21 @@
-"""Connections and transactions.
+"""Connections and transactions, straight on asyncpg: a statement is one round trip.
 
-`Tx` speaks PostgreSQL's own `$1` parameters, as the hot statements are written, and SQLAlchemy statements.
+SQLAlchemy holds the tables and the migrations (`tables`, `schema`). Between the hot statements and the driver
+it would cost more than the statements themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import TypeVar
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
-from sqlalchemy import Executable, NullPool, Row
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headrace.errors import HeadraceError, InvalidInput, StoreUnavailable
 
 T = TypeVar("T")
-Record = Row[tuple[object, ...]]
-"""A row of an answer: its attributes are named as the columns."""
 
 _DEADLOCK = "40P01"
 _SERIALIZATION = "40001"
@@ -32,6 +27,20 @@ standby that is read-only, a transaction that idled too long, a lock that was no
 says anything about the rows at hand, so no run may fail of them.
 """
 
+_SESSION = {
+    "application_name": "headrace",
+    "jit": "off",
+    # Every hot statement finds its rows by key. Its plan is made once, often while the tables are empty, and
+    # must still be right when they hold millions of rows.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+_CONNECT_SECONDS = 5.0
+_ACQUIRE_SECONDS = 10.0
+_IDLE_SECONDS = 300.0
+
 
 class BadValue(InvalidInput):
     """PostgreSQL refuses a value."""
@@ -39,68 +48,73 @@ class BadValue(InvalidInput):
     code = "BadValue"
 
 
-class Tx:
-    """An open transaction."""
+class Deadlock(HeadraceError):
+    """PostgreSQL ended the transaction so that others can go on; it can be run again."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    code = "Deadlock"
+
+
+class Record(asyncpg.Record):  # type: ignore[misc]  # asyncpg has no type stubs
+    """A row of an answer: its columns are its attributes."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # what a column holds, only its statement knows
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    def get_reset_query(self) -> str:
+        """Nothing: no session state is ever changed here, and resetting it would be a round trip a use."""
+        return ""
+
+
+_Connected: TypeAlias = "asyncpg.pool.PoolConnectionProxy"
+
+
+class Tx:
+    """An open transaction, or a connection on which each statement is one of its own."""
+
+    def __init__(self, connection: _Connected) -> None:
         self._connection = connection
 
-    async def fetch(self, sql: str, *args: object) -> Sequence[Record]:
-        """Runs one statement with `$1` parameters; rows have attributes named as the columns."""
-        result = await self._connection.exec_driver_sql(sql, args)
-        return result.all() if result.returns_rows else ()
+    async def fetch(self, sql: str, *args: object) -> list[Record]:
+        """Runs one statement with `$1` parameters."""
+        rows: list[Record] = await self._connection.fetch(sql, *args)
+        return rows
 
     async def row(self, sql: str, *args: object) -> Record | None:
         rows = await self.fetch(sql, *args)
         return rows[0] if rows else None
 
-    async def run(self, statement: Executable) -> Sequence[Record]:
-        """Runs a SQLAlchemy statement."""
-        result = await self._connection.execute(statement)
-        return result.all() if result.returns_rows else ()
-
 
 class Database:
-    """A pool of connections to one database."""
+    """A pool of connections to one database; it opens with its first use, on the loop of that use."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, url: str, pool_size: int = 10, is_relaxed: bool = False) -> None:
+        """url: `postgresql://...`. is_relaxed: commits do not wait for the disk: for what may be repeated."""
+        self.url = url
+        self._pool_size = pool_size
+        self._settings = dict(_SESSION)
+        if is_relaxed:
+            self._settings["synchronous_commit"] = "off"
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
 
-    @classmethod
-    def connect(cls, url: str, pool_size: int = 10) -> Database:
-        """url: `postgresql://...`. pool_size 0: a new connection each time, for processes that fork."""
-        target = make_url(url).set(drivername="postgresql+asyncpg")
-        options = {"timeout": 5, "server_settings": {"application_name": "headrace", "jit": "off"}}
-        pool = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": 5}
-        # JSON comes as text: its size counts, and much of it is passed on unread.
-        return cls(
-            create_async_engine(
-                target,
-                connect_args=options,
-                json_deserializer=str,
-                **(pool if pool_size else {"poolclass": NullPool}),
-            )
-        )
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Tx]:
+        """Each statement commits by itself. Raises StoreUnavailable when PostgreSQL does not answer."""
+        with translating():
+            pool = self._pool or await self._open()
+            async with pool.acquire(timeout=_ACQUIRE_SECONDS) as connection:
+                yield Tx(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """Commits at the end of the block. Raises StoreUnavailable when PostgreSQL does not answer."""
-        async with self.connection() as connection:
-            yield Tx(connection)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction, for what needs SQLAlchemy's own; errors as of `transaction()`."""
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except PoolTimeout as error:
-            raise StoreUnavailable from error
-        except DBAPIError as error:
-            raise _translated(error) from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # SQLAlchemy translates what statements raise, but not what connecting does.
-            raise StoreUnavailable(f"PostgreSQL does not answer: {error}") from error
+        async with self.connection() as tx, tx._connection.transaction():
+            yield tx
 
     async def transact(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Runs `work` in a transaction of its own, again when PostgreSQL ended it to break a deadlock."""
@@ -112,23 +126,40 @@ class Database:
                 continue
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _open(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.url,
+                    min_size=0,
+                    max_size=self._pool_size,
+                    max_inactive_connection_lifetime=_IDLE_SECONDS,
+                    timeout=_CONNECT_SECONDS,
+                    connection_class=_Connection,
+                    record_class=Record,
+                    server_settings=self._settings,
+                )
+        return self._pool
 
 
-class Deadlock(HeadraceError):
-    """PostgreSQL ended the transaction so that others can go on; it can be run again."""
+@contextmanager
+def translating() -> Iterator[None]:
+    """Turns what the driver raises into StoreUnavailable, Deadlock or BadValue."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _translated(error) from error
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise StoreUnavailable(f"PostgreSQL does not answer: {error}") from error
 
-    code = "Deadlock"
 
-
-def _translated(error: DBAPIError) -> Exception:
-    state = getattr(error.orig, "sqlstate", None) or ""
+def _translated(error: asyncpg.PostgresError) -> Exception:
+    state = error.sqlstate or ""
     if state in (_DEADLOCK, _SERIALIZATION):
         return Deadlock()
-    if error.connection_invalidated or state.startswith(_AWAY):
-        return StoreUnavailable()
-    if not state and isinstance(error, OperationalError | InterfaceError):
-        return StoreUnavailable()
-    if state.startswith("22"):
-        return BadValue(str(error.orig))
-    return error
+    if state.startswith(_AWAY):
+        return StoreUnavailable(f"PostgreSQL does not answer: {error}")
+    return BadValue(str(error)) if state.startswith("22") else error

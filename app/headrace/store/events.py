@@ -65,15 +65,19 @@ ORDER BY e.n
 async def append(tx: Tx, events: Sequence[Event]) -> None:
     """Adds events in the order given."""
     if events:
-        await tx.fetch(
-            _APPEND,
-            [event.run_id for event in events],
-            [event.position for event in events],
-            [event.node_id for event in events],
-            [event.type for event in events],
-            [event.message for event in events],
-            [dump_optional(event.data) for event in events],
-        )
+        await tx.fetch(_APPEND, *columns(events))
+
+
+def columns(events: Sequence[Event]) -> tuple[list[object], ...]:
+    """Events as columns for unnest: run_id, position, node_id, type, message, data."""
+    return (
+        [event.run_id for event in events],
+        [event.position for event in events],
+        [event.node_id for event in events],
+        [event.type for event in events],
+        [event.message for event in events],
+        [dump_optional(event.data) for event in events],
+    )
 
 
 _COLUMNS = "run_id, position, node_id, type, message, data, at, xid, id"

@@ -16,7 +16,7 @@ from headrace.store.codec import load, size_of
 from headrace.store.db import Record, Tx
 
 _RESULTS = """
-SELECT t.run_id, t.position, t.status, t.output, t.error, t.input
+SELECT t.run_id, t.position, t.status, t.output, t.error, t.input, t.outcomes
 FROM workflow_tasks t JOIN unnest($1::uuid[], $2::int[]) AS n(run_id, position) USING (run_id, position)
 """
 
@@ -32,7 +32,8 @@ async def results(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, Result]:
 async def results_of_run(tx: Tx, run_id: UUID) -> dict[int, Result]:
     """The results of all tasks of a run, by position."""
     rows = await tx.fetch(
-        "SELECT position, status, output, error, input FROM workflow_tasks WHERE run_id = $1", run_id
+        "SELECT position, status, output, error, input, outcomes FROM workflow_tasks WHERE run_id = $1",
+        run_id,
     )
     return {row.position: _result(row) for row in rows}
 
@@ -44,6 +45,7 @@ def _result(row: Record) -> Result:
         error=cast("JsonObject | None", load(row.error)),
         input=load(row.input),
         size=size_of(row.output or ""),
+        outcomes=row.outcomes or "",
     )
 
 
@@ -62,7 +64,7 @@ class Task:
     lost: int
     waits_for: str | None
     wake_at: datetime | None
-    released_by: tuple[int, ...]
+    released_by: tuple[int, ...] | None
     input: JsonValue
     output: JsonValue
     size: int
@@ -112,7 +114,7 @@ def _task(row: Record) -> Task:
         lost=row.lost,
         waits_for=row.waits_for,
         wake_at=row.wake_at,
-        released_by=tuple(row.released_by or ()),
+        released_by=None if row.released_by is None else tuple(row.released_by),
         input=load(row.input),
         output=load(row.output),
         size=size_of(row.output or ""),

@@ -151,5 +151,4 @@ async def set_target(tx: Tx, count: int, project: str = DEFAULT_PROJECT) -> None
 
 
 def _worker(row: Record) -> Worker:
-    values = row._asdict()
-    return Worker(**{**values, "queues": tuple(row.queues)})
+    return Worker(**{**dict(row), "queues": tuple(row.queues)})

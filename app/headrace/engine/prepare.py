@@ -1,0 +1,101 @@
+"""Making a claimed task ready to run: its program, its input, the names of its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from headrace.engine.program import Engine, KnownRun, Program
+from headrace.errors import HeadraceError
+from headrace.graph.ids import TaskId
+from headrace.graph.inputs import Result, needed, node_scope, taken_into
+from headrace.graph.json_types import JsonObject
+from headrace.graph.outcome import Failed
+from headrace.graph.plan import PlanNode
+from headrace.graph.template import Scope
+from headrace.nodes.base import LogLine
+from headrace.store import results, runs
+from headrace.store.claims import Claim
+from headrace.store.db import Tx
+
+
+@dataclass(slots=True)
+class Execution:
+    """A claimed task with all that its node needs. failure: why it cannot even begin."""
+
+    claim: Claim
+    run: KnownRun
+    scope: Scope
+    failure: Failed | None = None
+    log: list[LogLine] = field(default_factory=list)
+
+    @property
+    def task(self) -> TaskId:
+        return self.claim.task
+
+    @property
+    def program(self) -> Program:
+        return self.run.program
+
+    @property
+    def node(self) -> PlanNode:
+        return self.program.plan.nodes[self.task.position]
+
+
+async def prepare(
+    engine: Engine, tx: Tx, claimed: Sequence[Claim], at_hand: Mapping[TaskId, Result] | None = None
+) -> list[Execution]:
+    """Loads what claimed tasks need. at_hand: results that need not be loaded."""
+    if not claimed:
+        return []
+    known = await known_runs(engine, tx, {one.task.run_id for one in claimed})
+    found = dict(at_hand or {})
+    missing = _needed(claimed, known) - found.keys()
+    found |= await results.results(tx, sorted(missing))
+    return [_execution(one, known[one.task.run_id], found) for one in claimed]
+
+
+async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UUID, KnownRun]:
+    """What never changes about runs; read once for each."""
+    known = {run_id: run for run_id in run_ids if (run := engine.runs.get(run_id))}
+    missing = sorted(set(run_ids) - known.keys())
+    if missing:
+        contexts = await runs.contexts(tx, missing)
+        versions = {run.id: (run.workflow_id, run.version) for run in contexts.values()}
+        programs = await engine.programs.load(tx, versions.values())
+        for run_id, context in contexts.items():
+            known[run_id] = KnownRun(programs[versions[run_id]], run_names(context))
+            engine.runs.keep(run_id, known[run_id])
+    return known
+
+
+def _needed(claimed: Sequence[Claim], known: Mapping[UUID, KnownRun]) -> set[TaskId]:
+    return {
+        TaskId(one.task.run_id, position)
+        for one in claimed
+        for position in needed(known[one.task.run_id].program.plan, one.task.position, one.released_by)
+    }
+
+
+def _execution(claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) -> Execution:
+    plan, (run_id, position) = run.program.plan, claimed.task
+    positions = needed(plan, position, claimed.released_by)
+    inputs = {one: found[TaskId(run_id, one)] for one in positions}
+    taken = taken_into(plan, position, claimed.released_by, inputs)
+    try:
+        return Execution(claimed, run, node_scope(plan, position, taken, inputs, run.names))
+    except HeadraceError as error:
+        failure = Failed(error.message, kind=error.code, retryable=False)
+        return Execution(claimed, run, Scope(None, {}), failure)
+
+
+def run_names(context: runs.RunContext) -> JsonObject:
+    """What `run` is in templates and conditions."""
+    return {
+        "id": str(context.id),
+        "workflowId": str(context.workflow_id),
+        "version": context.version,
+        "input": context.input,
+        "startedAt": context.started_at.isoformat(),
+    }

@@ -1,0 +1,30 @@
+"""When settling and releasing may be one step: where counters alone decide what an ended task releases.
+
+The shortcut is never a second semantics: it is taken only where it must come to the same decision as
+`headrace.graph.decide`, and a property test holds both equal.
+"""
+
+from __future__ import annotations
+
+from headrace.graph.join import EdgeOutcome, Losers, Rule
+from headrace.graph.plan import Plan
+from headrace.graph.states import TaskStatus
+
+
+def may_shortcut(plan: Plan, position: int, status: TaskStatus, outcomes: str) -> bool:
+    """Whether a task that ended so may release its successors by counting, in a run without a failure.
+
+    It completed, all its edges are TAKEN, and they lead to nodes that wait for all: such a node runs when its
+    last edge is in. Nothing is skipped, so nothing cascades. Without `finally` nodes, the run ends with the
+    last of its tasks.
+    """
+    return (
+        status is TaskStatus.COMPLETED
+        and not plan.finals
+        and outcomes == EdgeOutcome.TAKEN.value * len(outcomes)
+        and all(
+            plan.nodes[edge.target].join.rule is Rule.ALL
+            and plan.nodes[edge.target].join.losers is Losers.LET_RUN
+            for edge in plan.out(position)
+        )
+    )

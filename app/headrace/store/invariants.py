@@ -1,0 +1,179 @@
+"""What must hold in a database at any moment, as queries for what breaks it. They only read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.graph.states import ENDED, TaskStatus
+from headrace.store.db import Database, Record, Tx
+from headrace.store.guards import ENDED_LIST
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must never be. count: how often it is. example: where it is, once."""
+
+    name: str
+    description: str
+    count: int
+    example: str
+
+
+GIVEN_UP = "EngineError"
+"""How the reason of a run begins that ended without its plan: all its tasks were ended as they stood."""
+
+PATIENCE_SECONDS = 60
+"""How long the sweep may take to repair what got lost before it counts as a finding."""
+
+_RUN_IS_SOUND = f"(r.reason IS NULL OR r.reason NOT LIKE '{GIVEN_UP}%')"
+_LATE = f"clock_timestamp() - interval '{PATIENCE_SECONDS} seconds'"
+_ENDINGS = ", ".join(f"'task.{status}'" for status in sorted(ENDED))
+_TASK = "t.run_id || '-' || t.position"
+
+_BROKEN = {
+    "one_task_a_node": (
+        "A run has two tasks for one node",
+        "SELECT min(run_id || ' ' || node_id) AS example FROM workflow_tasks"
+        " GROUP BY run_id, node_id HAVING count(*) > 1",
+    ),
+    "ended_run_has_ended_tasks": (
+        "A run has ended although one of its tasks has not",
+        "SELECT r.id::text AS example FROM workflow_runs r WHERE r.finished_at IS NOT NULL AND EXISTS"
+        " (SELECT 1 FROM workflow_tasks t WHERE t.run_id = r.id AND t.finished_at IS NULL)",
+    ),
+    "run_ends_with_its_tasks": (
+        "A run goes on although all its tasks have ended and were followed up",
+        "SELECT r.id::text AS example FROM workflow_runs r WHERE r.finished_at IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM workflow_tasks t WHERE t.run_id = r.id AND NOT t.propagated)",
+    ),
+    "counters_are_counts": (
+        "A run's counters differ from what its tasks say",
+        f"""
+        SELECT r.id::text AS example FROM workflow_runs r JOIN (
+          SELECT run_id, count(*) AS total, count(*) FILTER (WHERE propagated) AS ended,
+            count(*) FILTER (WHERE propagated AND status = 'completed') AS completed,
+            count(*) FILTER (WHERE propagated AND status = 'failed') AS failed,
+            count(*) FILTER (WHERE propagated AND status = 'skipped') AS skipped,
+            count(*) FILTER (WHERE propagated AND status = 'upstream_failed') AS upstream_failed,
+            count(*) FILTER (WHERE propagated AND status = 'cancelled') AS cancelled
+          FROM workflow_tasks GROUP BY run_id
+        ) t ON t.run_id = r.id
+        WHERE {_RUN_IS_SOUND} AND (
+          (r.total, r.completed, r.failed, r.skipped, r.upstream_failed, r.cancelled)
+            <> (t.total, t.completed, t.failed, t.skipped, t.upstream_failed, t.cancelled)
+          OR r.open > t.total - t.ended OR (r.finished_at IS NOT NULL AND r.open <> 0))
+        """,
+    ),
+    "queued_has_a_delivery": (
+        "A task is queued without the number of a delivery",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t WHERE t.status = 'queued'"
+        " AND (t.delivery = 0 OR t.attempt = 0 OR t.queued_at IS NULL)",
+    ),
+    "open_task_in_open_run": (
+        "A task can still run although its run has ended",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t JOIN workflow_runs r ON r.id = t.run_id"
+        " WHERE t.status IN ('queued', 'running', 'waiting') AND r.finished_at IS NOT NULL",
+    ),
+    "lost_workers_are_noticed": (
+        "A task is held by a lease that ran out long ago",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t"
+        f" WHERE t.status = 'running' AND t.lease_until < {_LATE}",
+    ),
+    "waits_end": (
+        "A task waits although its time came long ago",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t WHERE t.status = 'waiting' AND t.wake_at < {_LATE}",
+    ),
+    "ends_are_followed_up": (
+        "A task ended long ago and its successors were not told",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t"
+        f" WHERE t.finished_at IS NOT NULL AND NOT t.propagated AND t.finished_at < {_LATE}",
+    ),
+    "each_end_is_told_once": (
+        "A task's end does not stand in the history exactly once",
+        f"""
+        SELECT {_TASK} AS example FROM workflow_tasks t JOIN workflow_runs r ON r.id = t.run_id
+        LEFT JOIN (
+          SELECT run_id, position, max(type) AS type, count(*) AS ends FROM workflow_events
+          WHERE type IN ({_ENDINGS}) GROUP BY run_id, position
+        ) e ON e.run_id = t.run_id AND e.position = t.position
+        WHERE t.status IN {ENDED_LIST} AND {_RUN_IS_SOUND}
+          AND (e.ends IS DISTINCT FROM 1 OR e.type <> 'task.' || t.status)
+        """,
+    ),
+    "each_run_ends_once": (
+        "A run's end does not stand in the history exactly once",
+        "SELECT r.id::text AS example FROM workflow_runs r WHERE r.finished_at IS NOT NULL AND"
+        " (SELECT count(*) FROM workflow_events e WHERE e.run_id = r.id"
+        "  AND e.type IN ('run.succeeded', 'run.failed', 'run.cancelled')) <> 1",
+    ),
+}
+
+
+async def findings(db: Database) -> list[Finding]:
+    """What is broken. One query each, in a transaction that cannot write; reads whole tables."""
+    found = []
+    async with db.transaction() as tx:
+        await tx.fetch("SET TRANSACTION READ ONLY")
+        # The hot statements go by index; these read whole tables.
+        for option in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"):
+            await tx.fetch(f"SET LOCAL {option} = on")
+        for name, (description, query) in _BROKEN.items():
+            row = await tx.row(f"SELECT count(*) AS n, min(example) AS example FROM ({query}) AS broken")
+            if row is not None and row.n:
+                found.append(Finding(name, description, row.n, row.example))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What is stored of how a task was decided. counted: unresolved, taken, failed, cancelled in-edges."""
+
+    status: TaskStatus
+    propagated: bool
+    outcomes: str | None
+    released_by: tuple[int, ...] | None
+    counted: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run with its tasks by position, as of one moment."""
+
+    id: UUID
+    version: tuple[UUID, int]
+    phase: str
+    tasks: Mapping[int, TaskFacts]
+
+
+_RUNS = f"""
+SELECT r.id, r.workflow_id, r.version, r.phase FROM workflow_runs r
+WHERE {_RUN_IS_SOUND} ORDER BY r.id DESC LIMIT $1
+"""
+
+_TASKS = """
+SELECT run_id, position, status, propagated, outcomes, released_by, edges_unresolved, edges_taken,
+       edges_failed, edges_cancelled
+FROM workflow_tasks WHERE run_id = ANY($1)
+"""
+
+
+async def latest_runs(tx: Tx, limit: int) -> list[RunFacts]:
+    """The newest runs, all as of one moment: the first statement of the transaction must be this one's."""
+    await tx.fetch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    runs = await tx.fetch(_RUNS, limit)
+    tasks: dict[UUID, dict[int, TaskFacts]] = {run.id: {} for run in runs}
+    for row in await tx.fetch(_TASKS, list(tasks)):
+        tasks[row.run_id][row.position] = _facts(row)
+    return [RunFacts(run.id, (run.workflow_id, run.version), run.phase, tasks[run.id]) for run in runs]
+
+
+def _facts(row: Record) -> TaskFacts:
+    return TaskFacts(
+        TaskStatus(row.status),
+        row.propagated,
+        row.outcomes,
+        None if row.released_by is None else tuple(row.released_by),
+        (row.edges_unresolved, row.edges_taken, row.edges_failed, row.edges_cancelled),
+    )

@@ -1,0 +1,38 @@
+"""Shows RQ the jobs that were handed over inside this process: begun and ended like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from redis import Redis
+
+from headrace.graph.dispatch import Release, RunTask
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonValue
+from headrace.queues.broker import job_of
+from headrace_worker.concurrent_worker import ConcurrentWorker
+
+
+class BesideTheQueues:
+    """Adopts jobs into the workers of both queues."""
+
+    def __init__(self, redis: Redis, tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> None:
+        self._redis = redis
+        self._tasks = tasks
+        self._dependencies = dependencies
+
+    def idle_slots(self) -> int:
+        """How many successors may be taken past the queue now."""
+        return self._tasks.idle_slots
+
+    def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
+        """A task's job was begun here; the future is its end."""
+        self._tasks.adopt(job_of(dispatch, self._redis), future)
+
+    def released(self, tasks: Sequence[TaskId]) -> None:
+        """The successors of these tasks were released here: their dependency job has run."""
+        if tasks:
+            future: asyncio.Future[JsonValue] = asyncio.get_running_loop().create_future()
+            future.set_result(len(tasks))
+            self._dependencies.adopt(job_of(Release(tuple(tasks)), self._redis), future)
