@@ -142,4 +142,4 @@ def _path(place: _Place) -> str:
         place, key = place
         parts.append(f"[{key}]" if isinstance(key, int) else f".{key}")
     text = "".join(reversed(parts)).removeprefix(".")
-    return text.encode("ascii", "backslashreplace").decode() if _text_fault(text) else text
+    return text.encode("unicode_escape").decode() if _text_fault(text) else text

@@ -115,10 +115,19 @@ class RequestTimes:
         try:
             await self._app(scope, receive, send_noted)
         finally:
-            route = getattr(scope.get("route"), "path", "") or "unmatched"
             method = scope["method"] if scope["method"] in _METHODS else "other"
             seconds = time.perf_counter() - began
-            self._meters.requests.labels(method, route, str(status)).observe(seconds)
+            self._meters.requests.labels(method, _pattern(scope), str(status)).observe(seconds)
+
+
+def _pattern(scope: Scope) -> str:
+    """The path with the names of its parameters in place of their values."""
+    if "endpoint" not in scope:
+        return "unmatched"
+    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    if "{path}" in names.values():  # below a mounted application, whose paths are its own
+        return str(scope["root_path"])
+    return "/".join(names.get(part, part) for part in scope["path"].split("/"))
 
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})

@@ -1,0 +1,122 @@
+"""Workers, queues, metrics and readiness over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from headrace.engine.program import Engine
+from headrace.store import workers
+from headrace.store.db import Database
+from headrace.store.workers import NewWorker
+from support.api import finished_run, saved, serving, settings_for, started
+from support.build import chain
+
+pytestmark = pytest.mark.anyio
+
+
+async def employ(db: Database, name: str) -> NewWorker:
+    worker = NewWorker(uuid4(), name, "here", 4711, ["workflow-tasks"], 64)
+    async with db.transaction() as tx:
+        await workers.register(tx, worker)
+    return worker
+
+
+async def test_each_worker_process_is_an_item(client: httpx.AsyncClient, db: Database) -> None:
+    assert (await client.get("/workers")).json() == {"workers": [], "count": 0, "desired": None, "items": []}
+    await employ(db, "one")
+    two = await employ(db, "two")
+    async with db.transaction() as tx:
+        await workers.mark(tx, two.id, "failed")
+    body = (await client.get("/workers")).json()
+    assert (body["workers"], body["count"]) == (["default"], 1)
+    assert [item["name"] for item in body["items"]] == ["one"]
+    item = body["items"][0]
+    assert (item["pid"], item["host"], item["state"], item["concurrency"]) == (4711, "here", "running", 64)
+    assert item["queues"] == ["workflow-tasks"]
+    assert item["lastHeartbeat"] >= item["startedAt"]
+    both = (await client.get("/workers", params={"ended": True})).json()["items"]
+    assert {item["name"]: item["state"] for item in both} == {"one": "running", "two": "failed"}
+
+
+async def test_the_wish_for_workers_is_kept(client: httpx.AsyncClient, db: Database) -> None:
+    for count in (0, 5, 1000):
+        response = await client.put("/workers/desired", json={"count": count})
+        assert (response.status_code, response.json()) == (200, {"count": count})
+        assert (await client.get("/workers")).json()["desired"] == count
+    async with db.transaction() as tx:
+        assert await workers.target(tx) == 1000
+
+
+@pytest.mark.parametrize("body", [{}, {"count": -1}, {"count": 1001}, {"count": "5"}, {"count": 1.5}, 5])
+async def test_a_wish_that_cannot_be_is_422(client: httpx.AsyncClient, body: object) -> None:
+    assert (await client.put("/workers/desired", json=body)).status_code == 422
+    assert (await client.get("/workers")).json()["desired"] is None
+
+
+async def test_queues_show_their_depth(client: httpx.AsyncClient) -> None:
+    workflow_id = await saved(client, chain(1))
+    for _ in range(3):
+        await started(client, workflow_id)
+    body = (await client.get("/queues")).json()
+    assert body["workers"] == []
+    assert {queue["name"]: queue["queued"] for queue in body["items"]} == {
+        "workflow-tasks": 3,
+        "workflow-dependencies": 0,
+    }
+    assert set(body["items"][0]) == {"name", "queued", "started", "finished", "failed", "deferred"}
+
+
+async def test_metrics_count_requests_by_the_pattern_of_their_path(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await employ(db, "one")
+    workflow_id, run_id = await finished_run(client, engine, chain(2))
+    await started(client, workflow_id)
+    await client.get(f"/workflows/{workflow_id}/runs/{run_id}/status")
+    await client.get("/nowhere")
+    response = await client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    lines = response.text.splitlines()
+    route = "/workflows/{workflow_id}/runs/{run_id}/status"
+    for expected in (
+        f'headrace_http_request_seconds_count{{method="GET",route="{route}",status="200"}} 1.0',
+        'headrace_http_request_seconds_count{method="GET",route="unmatched",status="404"} 1.0',
+        "headrace_runs_started_total 2.0",
+        'headrace_runs{status="succeeded"} 1.0',
+        'headrace_runs{status="running"} 1.0',
+        'headrace_tasks{status="queued"} 1.0',
+        'headrace_workers{state="running"} 1.0',
+        'headrace_queue_jobs{queue="workflow-tasks",state="queued"} 2.0',
+        'headrace_up{server="postgres"} 1.0',
+        'headrace_up{server="redis"} 1.0',
+    ):
+        assert expected in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines)
+
+
+async def test_it_is_ready_when_all_wanted_workers_run(client: httpx.AsyncClient, db: Database) -> None:
+    await ready_when_loaded(client)
+    await client.put("/workers/desired", json={"count": 2})
+    await employ(db, "one")
+    waiting = await client.get("/readyz")
+    assert (waiting.status_code, waiting.json()["ready"]) == (503, False)
+    assert waiting.json()["checks"][-1] == {"name": "workers", "ok": False, "detail": "1 of 2 run"}
+    await employ(db, "two")
+    assert (await client.get("/readyz")).json()["ready"] is True
+
+
+async def ready_when_loaded(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.02)
+
+
+async def test_an_empty_database_is_not_ready(admin_dsn: str, redis_url: str) -> None:
+    async with serving(settings_for(admin_dsn, redis_url)) as client:
+        response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"] == [{"name": "schema", "ok": False, "detail": "run `headrace migrate`"}]
