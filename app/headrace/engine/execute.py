@@ -43,16 +43,20 @@ async def claim(engine: Engine, deliveries: Sequence[claims.Delivery], worker_id
     A run whose task cannot be prepared fails with EngineError; the others go on.
     """
 
-    async def work(batch: Sequence[claims.Delivery]) -> list[Execution]:
-        # A claim that a crash of the server forgets only repeats a node: it need not wait for the disk.
-        async with engine.relaxed.connection() as tx:
-            claimed = await claims.claim(tx, batch, new_token(), worker_id, engine.lease_seconds)
-            return await prepare(engine, tx, claimed)
+    if not deliveries:
+        return []
+    # A claim that a crash of the server forgets only repeats a node: it need not wait for the disk.
+    async with engine.relaxed.connection() as tx:
+        claimed = await claims.claim(tx, deliveries, new_token(), worker_id, engine.lease_seconds)
 
-    async def give_up(delivery: claims.Delivery, error: Exception) -> None:
-        await _unprepared(engine, delivery.task, error)
+        # It is committed: whatever comes now is about single tasks, and the others are this process's to run.
+        async def work(batch: Sequence[claims.Claim]) -> list[Execution]:
+            return await prepare(engine, tx, batch)
 
-    return await spared(deliveries, work, give_up)
+        async def give_up(one: claims.Claim, error: Exception) -> None:
+            await _unprepared(engine, one.task, error)
+
+        return await spared(claimed, work, give_up)
 
 
 async def recall(engine: Engine, held: Mapping[TaskId, int]) -> list[Execution]:

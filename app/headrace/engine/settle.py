@@ -60,7 +60,9 @@ async def settle(
     Completions that counters decide release their successors at once; for the others there is a dependency
     job. jitter: random numbers in [0, 1) for back-offs.
     """
-    entries = [_readable(one, jitter()) for one in finished]
+    # A job that stood in the queue twice may have run its task twice in this process: one answer counts.
+    once = {one.execution.task: one for one in finished}
+    entries = [_readable(one, jitter()) for one in once.values()]
     handed = await _hand_over(engine, [entry for entry in entries if _is_quick(entry)], taker)
     done = {*handed.released, *handed.settled}
     slow = entries if handed is _NOTHING else [entry for entry in entries if not _is_quick(entry)]

@@ -25,6 +25,13 @@ from support.drive import WORKER, NoHttp, deliver, drain, status_of, statuses_of
 pytestmark = pytest.mark.anyio
 
 
+def ordinary(document: JsonObject) -> JsonObject:
+    """With a `finally` node, so that ends are followed up by dependency jobs alone."""
+    nodes = document["nodes"]
+    assert isinstance(nodes, list)
+    return document | {"nodes": [*nodes, node("tidy") | {"finally": True}]}
+
+
 async def started(engine: Engine, document: JsonObject) -> Started:
     return await start_run(engine, StartRequest(await create_workflow(engine, document), {"n": 1}))
 
@@ -76,6 +83,19 @@ async def test_a_result_after_its_task_was_taken_back_is_late_and_dropped(engine
     assert await status_of(engine, run.run_id) == "succeeded"
 
 
+@pytest.mark.parametrize("is_quick", [True, False])
+async def test_an_answer_that_is_given_twice_in_a_batch_counts_once(engine: Engine, is_quick: bool) -> None:
+    document = workflow([node("a"), node("b"), node("c")], [edge("a", "c"), edge("b", "c")])
+    run = await started(engine, document if is_quick else ordinary(document))
+    (execution,) = await claim(engine, [first_delivery(run)], WORKER)
+    finished = await perform(execution, NoHttp())
+    settled = await settle(engine, [finished, finished])
+    await drain(engine, settled.dispatches)
+    assert (await statuses_of(engine, run.run_id))["c"] == "pending"
+    await drain(engine, run.dispatches[1:])
+    assert await status_of(engine, run.run_id) == "succeeded"
+
+
 async def test_a_result_after_a_cancel_is_late_and_only_that_one(engine: Engine) -> None:
     runs = [await started(engine, chain(1)) for _ in range(3)]
     executions = await claim(engine, [first_delivery(run) for run in runs], WORKER)
@@ -87,13 +107,19 @@ async def test_a_result_after_a_cancel_is_late_and_only_that_one(engine: Engine)
 
 
 async def test_a_release_that_comes_again_does_nothing(engine: Engine) -> None:
-    run = await started(engine, workflow([node("a"), node("b"), node("c")], [edge("a", "b"), edge("a", "c")]))
+    document = workflow([node("a"), node("b"), node("c")], [edge("a", "b"), edge("a", "c")])
+    run = await started(engine, ordinary(document))
     (job,) = await deliver(engine, run.dispatches[0])
     task = first_delivery(run).task
     follows = await asyncio.gather(*(release(engine, [task, task]) for _ in range(6)))
     assert sorted(map(len, follows)) == [0] * 5 + [2]
     assert await deliver(engine, job) == []
-    assert await statuses_of(engine, run.run_id) == {"a": "completed", "b": "queued", "c": "queued"}
+    assert await statuses_of(engine, run.run_id) == {
+        "a": "completed",
+        "b": "queued",
+        "c": "queued",
+        "tidy": "pending",
+    }
 
 
 async def test_a_release_of_a_task_that_has_not_ended_does_nothing(engine: Engine) -> None:

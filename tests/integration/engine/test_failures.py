@@ -13,7 +13,7 @@ from headrace.engine.start import Started, StartRequest, start_run
 from headrace.errors import NotFound, WrongState
 from headrace.graph.dispatch import RunTask, Stop, Withdraw
 from headrace.graph.json_types import JsonObject, JsonValue
-from support.build import chain, edge, node, workflow
+from support.build import edge, node, workflow
 from support.drive import deliver, drain, run_to_end, status_of, statuses_of, tasks_of
 from support.rows import sql
 
@@ -214,13 +214,19 @@ async def test_a_cancelled_run_with_an_unhandled_failure_has_failed(engine: Engi
 
 
 async def test_a_cancel_between_an_end_and_its_release_is_not_lost(engine: Engine) -> None:
-    run = await started(engine, chain(2))
+    document = with_finals(node("a"), node("b"), edges=[edge("a", "b")])
+    run = await started(engine, document)
     release = await deliver(engine, run.dispatches[0])
-    await cancel_run(engine, run.run_id)
+    await drain(engine, await cancel_run(engine, run.run_id))
     assert await status_of(engine, run.run_id) == "running"
     await drain(engine, release)
     assert await status_of(engine, run.run_id) == "cancelled"
-    assert await statuses_of(engine, run.run_id) == {"n0": "completed", "n1": "cancelled"}
+    assert await statuses_of(engine, run.run_id) == {
+        "a": "completed",
+        "b": "cancelled",
+        "tidy": "completed",
+        "report": "completed",
+    }
 
 
 async def test_fail_fast_stops_the_rest_at_the_first_unhandled_failure(engine: Engine) -> None:

@@ -151,7 +151,7 @@ async def test_b6_a_failed_node_ends_the_run_and_what_follows(engine: Engine) ->
     assert tasks["bad"].error == {"type": "ScriptError", "message": "as the script says"}
     assert (tasks["next"].caused_by, tasks["last"].caused_by) == ("bad", "next")
     (run,) = await sql(engine.db, "SELECT reason, completed, failed, upstream_failed FROM workflow_runs")
-    assert tuple(run) == ("node 'bad' failed", 1, 1, 2)
+    assert list(run) == ["node 'bad' failed", 1, 1, 2]
 
 
 async def test_b7_a_delay_holds_up_its_own_successors_alone_and_adds_nothing(engine: Engine) -> None:

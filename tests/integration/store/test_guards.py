@@ -128,7 +128,7 @@ async def _rows(db: Database) -> dict[T, Record]:
 
 
 def _but_propagated(row: Record) -> Mapping[str, object]:
-    return {key: value for key, value in row._asdict().items() if key != "propagated"}
+    return {key: value for key, value in row.items() if key != "propagated"}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
