@@ -1,7 +1,7 @@
 # Everything starts here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs demo up scale test check dev prod down logs logs-api logs-worker ps clean
+.PHONY: help setup lock docs demo up scale test check bench dev prod down logs logs-api logs-worker ps clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -71,6 +71,9 @@ logs-worker: ## Follow the workers' logs
 
 ps: ## Show the containers of the compose stack
 	@$(COMPOSE) ps
+
+bench: setup ## Measure Headrace beside its peers: make bench BENCH="--quick"
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## Remove .venv and caches; the data in .headrace stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage dist

@@ -1,0 +1,1 @@
+"""How fast Headrace is, beside its peers, on this machine: `make bench`."""

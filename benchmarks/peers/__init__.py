@@ -1,0 +1,1 @@
+"""Other engines and queues, each in an environment of its own."""

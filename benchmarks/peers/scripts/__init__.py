@@ -1,0 +1,1 @@
+"""What runs inside a peer's environment: its workers' code, and a driver that the harness talks to."""

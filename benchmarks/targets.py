@@ -1,0 +1,123 @@
+"""The targets, each a ratio within one run. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.peers.catalogue import BULLMQ, CELERY, DRAMATIQ, RQ_SIMPLE
+from benchmarks.sample import Figures
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target and what was measured. value: None when something for it is missing or wrong."""
+
+    text: str
+    value: float | None
+    limit: float
+    at_least: bool
+    unit: str = "x"
+
+    @property
+    def word(self) -> str:
+        """`held`, `short`, or `not measured`."""
+        if self.value is None:
+            return "not measured"
+        held = self.value >= self.limit if self.at_least else self.value <= self.limit
+        return "held" if held else "short"
+
+    @property
+    def wanted(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.limit:g} {self.unit}"
+
+    @property
+    def measured(self) -> str:
+        return "-" if self.value is None else f"{self.value:.3g} {self.unit}"
+
+
+def _ratio(over: float | None, under: float | None) -> float | None:
+    return None if over is None or not under else over / under
+
+
+def verdicts(figures: Figures) -> list[Verdict]:
+    """All targets, in the order of the plan."""
+    return [*_drain(figures), *_latency(figures), *_starts(figures), *_growth(figures), *_memory(figures)]
+
+
+def _drain(figures: Figures) -> list[Verdict]:
+    ours = figures.median("S4 nodes/s")
+    rivals = (
+        (RQ_SIMPLE, "S0 nodes/s", 12.0, "'s no-op jobs/s"),
+        (CELERY, "S4 nodes/s", 10.0, ""),
+        (DRAMATIQ, "S4 nodes/s", 4.0, ""),
+        (BULLMQ, "S4 nodes/s", 1.5, ""),
+    )
+    return [
+        Verdict(f"S4 nodes/s over {who}{what}", _ratio(ours, figures.median(key, who)), limit, at_least=True)
+        for who, key, limit, what in rivals
+    ]
+
+
+def _latency(figures: Figures) -> list[Verdict]:
+    rivals = (
+        ("S1 hop p50 ms", CELERY, 0.4, "S1 hop p50 over Celery's chain"),
+        ("S1 hop p50 ms", BULLMQ, 1.5, "S1 hop p50 over BullMQ's"),
+        ("S2 seconds", CELERY, 0.25, "S2 over Celery's chord"),
+        ("S3 seconds", CELERY, 0.2, "S3 over Celery's"),
+    )
+    found = [
+        Verdict(text, _ratio(figures.median(key), figures.median(key, who)), limit, at_least=False)
+        for key, who, limit, text in rivals
+    ]
+    return [*found, Verdict("S5, 2 processes", figures.median("S5 seconds"), 0.4, at_least=False, unit="s")]
+
+
+def _starts(figures: Figures) -> list[Verdict]:
+    commit = figures.median("floor commit p50 ms", "PostgreSQL")
+    one = _ratio(figures.median("starts one client p50 ms"), commit)
+    return [
+        Verdict("starts through HTTP, 16 clients", figures.median("starts 16 clients/s"), 300, True, "/s"),
+        Verdict("one client's start p50 over a one-row commit", one, 15, at_least=False),
+    ]
+
+
+def _growth(figures: Figures) -> list[Verdict]:
+    def slower(big: str, small: str) -> float | None:
+        return _ratio(figures.median(small), figures.median(big))
+
+    shapes = [
+        Verdict(
+            f"{kind} of 10,000 nodes: time a node over 100's",
+            slower(f"growth {kind} 10000 nodes/s", f"growth {kind} 100 nodes/s"),
+            1.5,
+            at_least=False,
+        )
+        for kind in ("chain", "fan", "random")
+    ]
+    old: list[Verdict] = []
+    for kind in ("chain", "fan"):
+        full, empty = f"full {kind} 100", f"empty {kind} 100"
+        times = slower(f"{full} nodes/s", f"{empty} nodes/s")
+        buffers = _ratio(figures.median(f"{full} buffers"), figures.median(f"{empty} buffers"))
+        old += [
+            Verdict(f"{kind} of 100 beside 1,000,000 old tasks: time a node over empty", times, 1.5, False),
+            Verdict(f"{kind} of 100 beside them: buffers a completion over empty", buffers, 1.2, False),
+        ]
+    accepted = [
+        Verdict(
+            f"{kind} of 10,000 nodes accepted in", figures.median(f"growth {kind} accepted s"), 2, False, "s"
+        )
+        for kind in ("chain", "fan", "random")
+    ]
+    return [*shapes, *old, *accepted]
+
+
+def _memory(figures: Figures) -> list[Verdict]:
+    redis = _ratio(
+        figures.median("memory Redis after MB", "Redis"), figures.median("memory Redis idle MB", "Redis")
+    )
+    return [
+        Verdict("a worker process idle", figures.median("memory idle MB"), 90, at_least=False, unit="MB"),
+        Verdict("a worker process through S4", figures.median("memory after S4 MB"), 200, False, "MB"),
+        Verdict("Redis after the results' time to live over idle", redis, 1.1, at_least=False),
+    ]
