@@ -44,13 +44,13 @@ class Claim:
     waits_for: str | None
 
 
-_CLAIM = f"""
+_CLAIM = """
 WITH wanted AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[])
     AS w(run_id, position, attempt, delivery)
 ), taken AS (
   SELECT t.run_id, t.position FROM workflow_tasks t JOIN wanted w USING (run_id, position)
-  WHERE t.status IN {may_become(TaskStatus.RUNNING)} AND t.attempt = w.attempt AND t.delivery = w.delivery
+  WHERE t.status = ANY($8) AND t.attempt = w.attempt AND t.delivery = w.delivery
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 ), claimed AS (
   UPDATE workflow_tasks t
@@ -81,6 +81,7 @@ async def claim(
         token,
         worker_id,
         lease_seconds,
+        may_become(TaskStatus.RUNNING),
     )
     return [_claimed(row) for row in rows]
 
@@ -140,7 +141,7 @@ WITH given AS (
   AS g(run_id, position, token, status, outcomes, output, error, input, reason, wake_seconds, waits_for)
 ), taken AS (
   SELECT g.* FROM workflow_tasks t JOIN given g ON g.run_id = t.run_id AND g.position = t.position
-  WHERE t.status IN {may_become(TaskStatus.COMPLETED)} AND t.token = g.token
+  WHERE t.status = ANY($12) AND t.token = g.token
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
@@ -169,6 +170,7 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
         [one.reason for one in settlements],
         [one.wake_seconds for one in settlements],
         [one.waits_for for one in settlements],
+        may_become(TaskStatus.COMPLETED),
     )
     return {TaskId(row.run_id, row.position) for row in rows}
 

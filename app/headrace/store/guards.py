@@ -11,9 +11,13 @@ def _listed(values: Iterable[str]) -> str:
     return "(" + ", ".join(f"'{value}'" for value in sorted(values)) + ")"
 
 
-def may_become(target: TaskStatus) -> str:
-    """The states that a task may leave for `target`, as a SQL list."""
-    return _listed(sources(target))
+def may_become(target: TaskStatus) -> list[str]:
+    """The states that a task may leave for `target`: a parameter of the UPDATE that moves it there.
+
+    Not a literal: PostgreSQL would choose the partial index of that state, and read all of it, over the
+    primary key.
+    """
+    return sources(target)
 
 
 def run_may_become(target: RunStatus) -> str:

@@ -98,7 +98,7 @@ SET status = 'queued', lost = t.lost + 1, delivery = t.delivery + 1, queued_at =
     token = NULL, lease_until = NULL, worker_id = NULL
 FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS l(run_id, position, token)
 WHERE t.run_id = l.run_id AND t.position = l.position AND t.token = l.token
-  AND t.status IN {may_become(TaskStatus.QUEUED)}
+  AND t.status = ANY($4)
 RETURNING {QUEUED_COLUMNS}
 """
 
@@ -110,6 +110,7 @@ async def requeue(tx: Tx, lost: Sequence[Lost]) -> list[Queued]:
         [one.task.run_id for one in lost],
         [one.task.position for one in lost],
         [one.token for one in lost],
+        may_become(TaskStatus.QUEUED),
     )
     return [queued(row) for row in rows]
 

@@ -167,12 +167,12 @@ class Cancelled:
     started_at: datetime | None
 
 
-_CANCEL = f"""
+_CANCEL = """
 WITH given AS (
   SELECT * FROM unnest($2::int[], $3::text[]) AS g(position, outcomes)
 ), old AS (
   SELECT t.position, t.status, g.outcomes FROM workflow_tasks t JOIN given g USING (position)
-  WHERE t.run_id = $1 AND t.status IN {may_become(TaskStatus.CANCELLED)}
+  WHERE t.run_id = $1 AND t.status = ANY($6)
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
@@ -187,7 +187,15 @@ async def cancel(
     tx: Tx, run_id: UUID, outcomes: Mapping[int, str], reason: str, caused_by: str | None = None
 ) -> list[Cancelled]:
     """Cancels those of the given tasks that have not ended. outcomes: of their out-edges, by position."""
-    rows = await tx.fetch(_CANCEL, run_id, list(outcomes), list(outcomes.values()), reason, caused_by)
+    rows = await tx.fetch(
+        _CANCEL,
+        run_id,
+        list(outcomes),
+        list(outcomes.values()),
+        reason,
+        caused_by,
+        may_become(TaskStatus.CANCELLED),
+    )
     return [
         Cancelled(
             TaskId(row.run_id, row.position),

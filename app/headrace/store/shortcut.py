@@ -71,7 +71,7 @@ WITH given AS (
       token = NULL, lease_until = NULL, worker_id = NULL
   FROM given g JOIN locked l ON l.id = g.run_id
   WHERE t.run_id = g.run_id AND t.position = g.position AND t.token = g.token
-    AND t.status IN {may_become(TaskStatus.COMPLETED)}
+    AND t.status = ANY($20)
   RETURNING {QUEUED_COLUMNS}, t.propagated
 ), edges AS (
   SELECT e.run_id, e.target, count(*)::int AS resolved, bool_or(e.is_kept) AS is_kept
@@ -150,6 +150,7 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         holder.worker_id,
         holder.lease_seconds,
         *columns([event for one in completions for event in one.log]),
+        may_become(TaskStatus.COMPLETED),
     )
     return Outcome(
         released=[_task(row) for row in rows if row.status == "released"],
