@@ -63,14 +63,17 @@ def _of_task(run: RunFacts, plan: Plan, node: PlanNode) -> Iterator[str]:
             yield "A task stands where it cannot be before the others have ended"
         return
     tally = _tally(run, plan, node)
+    verdict = decide_join(node.join, tally)
     if task.status is TaskStatus.PENDING:
-        yield from _of_pending(node, task, tally)
-    elif task.released_by is not None:
-        yield from _of_released(run, plan, node, task.released_by)
-    elif task.status not in _DECIDED and task.status is not TaskStatus.CANCELLED:
-        yield "A task runs that nothing has released"
-    if task.status in _DECIDED and decide_join(node.join, tally) is not _DECIDED[task.status]:
-        yield "A task was skipped, or failed by its parents, against its join"
+        yield from _of_pending(task, tally, verdict)
+    elif task.status in _DECIDED:
+        if verdict is not _DECIDED[task.status]:
+            yield "A task was skipped, or failed by its parents, against its join"
+    elif task.status is not TaskStatus.CANCELLED and verdict is not Verdict.RUN:
+        # Outcomes are written once, so a join that was met at its release is met for ever.
+        yield "A task was released although its join is not met"
+    if any(not _was_taken(run, plan, node, index) for index in task.released_by or ()):
+        yield "A task was released by an edge that was not taken"
 
 
 def _may_begin(run: RunFacts, plan: Plan, node: PlanNode, task: TaskFacts) -> bool:
@@ -80,21 +83,16 @@ def _may_begin(run: RunFacts, plan: Plan, node: PlanNode, task: TaskFacts) -> bo
     return (task.status is TaskStatus.PENDING) != (main_has_ended and run.phase == "finally")
 
 
-def _of_pending(node: PlanNode, task: TaskFacts, tally: Tally) -> Iterator[str]:
+def _of_pending(task: TaskFacts, tally: Tally, verdict: Verdict | None) -> Iterator[str]:
     if task.counted != (tally.unresolved, tally.taken, tally.failed, tally.cancelled):
         yield "The counters of a task differ from its parents' outcomes"
-    if decide_join(node.join, tally) is not None:
+    if verdict is not None:
         yield "A task is pending although its join is decided"
 
 
-def _of_released(run: RunFacts, plan: Plan, node: PlanNode, released_by: tuple[int, ...]) -> Iterator[str]:
-    """Outcomes are written once, so a join that was met at its release is met for ever."""
-    if decide_join(node.join, _tally(run, plan, node)) is not Verdict.RUN:
-        yield "A task was released although its join is not met"
-    for index in released_by:
-        edge = plan.edges[index]
-        if edge.target != node.position or _letter(run, edge.source, edge.slot) != EdgeOutcome.TAKEN:
-            yield "A task was released by an edge that was not taken"
+def _was_taken(run: RunFacts, plan: Plan, node: PlanNode, index: int) -> bool:
+    edge = plan.edges[index]
+    return edge.target == node.position and _letter(run, edge.source, edge.slot) == EdgeOutcome.TAKEN
 
 
 def _tally(run: RunFacts, plan: Plan, node: PlanNode) -> Tally:
