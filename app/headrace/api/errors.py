@@ -28,6 +28,12 @@ STATUS: Mapping[type[HeadraceError], HTTPStatus] = {
 }
 """By the error's class or the nearest one above it; InvalidDefinition and IdempotencyConflict are inputs."""
 
+_PHRASES: Mapping[int, str] = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Payload Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Entity",
+}
+"""Where Python's own phrases differ between its versions."""
+
 RETRY_SECONDS = 2
 """After how long a client may try again what answered 503."""
 
@@ -45,7 +51,7 @@ def answer_error(
 
 
 def _phrase(status: int) -> str:
-    return "Unprocessable Entity" if status == HTTPStatus.UNPROCESSABLE_ENTITY else HTTPStatus(status).phrase
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def install(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from headrace.api.schemas import EventOut
+from headrace.api.run_schemas import EventOut
 from headrace.engine.program import Engine
 from headrace.engine.reading import EventPage, events_after
 from headrace.errors import InvalidInput, Problem, StoreUnavailable

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from headrace.engine.reading import RunDetail
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
-from headrace.store.events import StoredEvent
-from headrace.store.results import Task
-from headrace.store.runs import Run
 from headrace.store.workflows import StoredWorkflow
 
 
@@ -50,6 +45,11 @@ class ErrorBody(Model):
     error: str
     status_code: int
     details: list[ErrorDetail] | None = None
+
+
+Faults: TypeAlias = dict[int | str, dict[str, object]]
+NOT_FOUND: Faults = {404: {"model": ErrorBody, "description": "There is no such thing."}}
+WRONG_STATE: Faults = {409: {"model": ErrorBody, "description": "Not in its present state."}}
 
 
 class WorkflowLine(Model):
@@ -96,252 +96,3 @@ class StartBody(Body):
 
 class Started(Model):
     run_id: UUID
-
-
-class ExecutedLine(Model):
-    """A line of the log, as the synchronous call has it."""
-
-    kind: str
-    node_id: str | None
-    name: str
-    content: str
-
-
-class Executed(Model):
-    """A run that ended while its client waited."""
-
-    run_id: UUID
-    status: RunStatus
-    logs: list[ExecutedLine]
-    result: RunResult | None
-    outputs: JsonObject | None
-
-    @classmethod
-    def of(cls, detail: RunDetail) -> Executed:
-        return cls(
-            run_id=detail.run.id,
-            status=detail.run.status,
-            logs=[_executed_line(line) for line in detail.log],
-            result=RunResult.of(detail.run),
-            outputs=detail.outputs,
-        )
-
-
-class WorkflowRunLine(Model):
-    """A run in its workflow's list."""
-
-    id: UUID
-    status: RunStatus
-    started_at: int = Field(description="Milliseconds since 1970.")
-    finished_at: int | None = Field(None, description="Milliseconds since 1970; absent until it has ended.")
-
-    @classmethod
-    def of(cls, run: Run) -> WorkflowRunLine:
-        ended = run.finished_at and milliseconds(run.finished_at)
-        return cls(id=run.id, status=run.status, started_at=milliseconds(run.started_at), finished_at=ended)
-
-
-class RunResult(Model):
-    """How many tasks ended how. cancelled is there when the run was."""
-
-    completed_tasks: int
-    failed_tasks: int
-    skipped_tasks: int
-    upstream_failed_tasks: int
-    cancelled_tasks: int
-    total_tasks: int
-    cancelled: Literal[True] | None = Field(None, exclude_if=lambda value: value is None)
-
-    @classmethod
-    def of(cls, run: Run) -> RunResult | None:
-        """None while the run goes on."""
-        if run.status not in RUN_ENDED:
-            return None
-        return cls(
-            completed_tasks=run.completed,
-            failed_tasks=run.failed,
-            skipped_tasks=run.skipped,
-            upstream_failed_tasks=run.upstream_failed,
-            cancelled_tasks=run.cancelled,
-            total_tasks=run.total,
-            cancelled=True if run.status is RunStatus.CANCELLED else None,
-        )
-
-
-class RunSummary(Model):
-    """A run in the list over all workflows."""
-
-    id: UUID
-    workflow_id: UUID
-    version: int
-    status: RunStatus
-    reason: str | None
-    started_at: datetime
-    finished_at: datetime | None
-    result: RunResult | None
-
-    @classmethod
-    def of(cls, run: Run) -> RunSummary:
-        return cls(**_run_facts(run))
-
-
-class RunList(Model):
-    items: list[RunSummary]
-
-
-class TaskOut(Model):
-    """One node of a run.
-
-    error: as text; error_details: as data. caused_by: the node whose end decided this one's. wake_at: when a
-    wait is over. position: its place in the graph's order.
-    """
-
-    id: str
-    node_id: str
-    node_type: str
-    status: TaskStatus
-    position: int
-    attempt: int
-    input: JsonValue
-    output: JsonValue
-    error: str | None
-    error_details: JsonObject | None
-    reason: str | None
-    caused_by: str | None
-    waits_for: str | None
-    wake_at: datetime | None
-    queued_at: datetime | None
-    started_at: datetime | None
-    completed_at: datetime | None
-
-    @classmethod
-    def of(cls, task: Task, task_input: JsonValue) -> TaskOut:
-        return cls(
-            id=str(task.id),
-            node_id=task.node_id,
-            node_type=task.node_type,
-            status=task.status,
-            position=task.id.position,
-            attempt=task.attempt,
-            input=task_input,
-            output=task.output,
-            error=None if task.error is None else str(task.error.get("message", "")),
-            error_details=task.error,
-            reason=task.reason,
-            caused_by=task.caused_by,
-            waits_for=task.waits_for,
-            wake_at=task.wake_at,
-            queued_at=task.queued_at,
-            started_at=task.started_at,
-            completed_at=task.finished_at,
-        )
-
-
-class LogOut(Model):
-    """A line of a run's log. type: info, error, node-output or system."""
-
-    id: str
-    type: str
-    message: str
-    timestamp: datetime
-    node_id: str | None
-    kind: str | None
-
-    @classmethod
-    def of(cls, line: StoredEvent) -> LogOut:
-        return cls(
-            id=str(line.cursor.id),
-            type=_datum(line, "type") or "info",
-            message=line.event.message or "",
-            timestamp=line.at,
-            node_id=line.event.node_id,
-            kind=_datum(line, "kind") or None,
-        )
-
-
-class Logs(Model):
-    logs: list[LogOut]
-
-    @classmethod
-    def of(cls, lines: list[StoredEvent]) -> Logs:
-        return cls(logs=[LogOut.of(line) for line in lines])
-
-
-class RunOut(RunSummary):
-    """A run with all that is known of it. result and outputs are null until it has ended."""
-
-    input: JsonValue
-    outputs: JsonObject | None
-    tasks: list[TaskOut]
-    logs: list[LogOut]
-
-    @classmethod
-    def of_detail(cls, detail: RunDetail) -> RunOut:
-        return cls(
-            **_run_facts(detail.run),
-            input=detail.run.input,
-            outputs=detail.outputs,
-            tasks=[TaskOut.of(task, detail.inputs.get(task.id.position)) for task in detail.tasks],
-            logs=[LogOut.of(line) for line in detail.log],
-        )
-
-
-class Cancelled(Model):
-    cancelled: Literal[True] = True
-
-
-class EventOut(Model):
-    """One line of a run's history. type: as `task.completed`; docs/reference/events.md lists them."""
-
-    id: str
-    type: str
-    run_id: UUID
-    node_id: str | None
-    position: int | None
-    message: str | None
-    data: JsonValue
-    at: datetime
-
-    @classmethod
-    def of(cls, stored: StoredEvent) -> EventOut:
-        event = stored.event
-        return cls(
-            id=str(stored.cursor),
-            type=event.type,
-            run_id=event.run_id,
-            node_id=event.node_id,
-            position=event.position,
-            message=event.message,
-            data=event.data,
-            at=stored.at,
-        )
-
-
-def _run_facts(run: Run) -> dict[str, object]:
-    return {
-        "id": run.id,
-        "workflow_id": run.workflow_id,
-        "version": run.version,
-        "status": run.status,
-        "reason": run.reason,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "result": RunResult.of(run),
-    }
-
-
-def _executed_line(line: StoredEvent) -> ExecutedLine:
-    return ExecutedLine(
-        kind=_datum(line, "kind") or _datum(line, "type"),
-        node_id=line.event.node_id,
-        name=_datum(line, "name"),
-        content=line.event.message or "",
-    )
-
-
-def _datum(line: StoredEvent, key: str) -> str:
-    data = line.event.data
-    return str(data.get(key, "")) if isinstance(data, dict) else ""
-
-
-Executed.model_rebuild()

@@ -51,10 +51,11 @@ async def load_once_migrated(engine: Engine, with_samples: bool) -> None:
 async def _load(engine: Engine, with_samples: bool, tx: Tx) -> None:
     await templates.lock_loading(tx)
     if with_samples and await workflows.is_empty(tx):
-        # The list shows what was stored last first: the first sample is to stand on top.
-        for sample in reversed(load_samples()):
+        samples = load_samples()
+        # Stored at one moment, they are listed by their ids: these rise in the order of the files.
+        for workflow_id, sample in zip(sorted(new_id() for _ in samples), samples, strict=True):
             definition = checked(engine, sample.definition)
-            await workflows.add(tx, new_id(), definition.name, to_wire(definition))
+            await workflows.add(tx, workflow_id, definition.name, to_wire(definition))
     for document in shipped_templates():
         await templates.add(tx, _row(document))
 

@@ -40,7 +40,11 @@ async def test_a_run_s_body_is_limited(client: httpx.AsyncClient) -> None:
     for body in (b" " * BODY_LIMIT + fitting, in_pieces(BODY_LIMIT)):
         response = await post(client, url, body)
         assert response.status_code == 413
-        assert response.json()["message"] == "The body is larger than 1 MiB"
+        assert response.json() == {
+            "message": "The body is larger than 1 MiB",
+            "error": "Payload Too Large",
+            "statusCode": 413,
+        }
     assert len((await client.get("/runs")).json()["items"]) == 1
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 
 from headrace.api.deps import PlainJson, Shared
-from headrace.api.schemas import Body, Model
+from headrace.api.schemas import NOT_FOUND, Body, Model
 from headrace.errors import NotFound
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import templates
@@ -102,7 +102,7 @@ async def group_templates(house: Shared) -> dict[str, dict[str, list[TemplateOut
     return grouped
 
 
-@router.get("/{template_id}")
+@router.get("/{template_id}", responses=NOT_FOUND)
 async def get_template(template_id: UUID, house: Shared) -> TemplateOut:
     """One template."""
     async with house.engine.db.transaction() as tx:
@@ -122,7 +122,7 @@ async def create_template(body: NewTemplateBody, house: Shared) -> TemplateOut:
     return await get_template(new.id, house)
 
 
-@router.put("/{template_id}", dependencies=[PlainJson])
+@router.put("/{template_id}", dependencies=[PlainJson], responses=NOT_FOUND)
 async def update_template(template_id: UUID, body: TemplateChange, house: Shared) -> TemplateOut:
     """Changes what is given of a template."""
     changes = body.model_dump(by_alias=True, exclude_unset=True)
@@ -135,7 +135,7 @@ async def update_template(template_id: UUID, body: TemplateChange, house: Shared
     return await get_template(template_id, house)
 
 
-@router.delete("/{template_id}")
+@router.delete("/{template_id}", responses=NOT_FOUND)
 async def delete_template(template_id: UUID, house: Shared) -> Success:
     """Hides a template; a shipped one does not come back with the next start."""
     async with house.engine.db.transaction() as tx:

@@ -10,13 +10,14 @@ from fastapi.responses import StreamingResponse
 
 from headrace.api.deps import Limit, Offset, Shared
 from headrace.api.events import EVENT_STREAM, follow, read_cursor
-from headrace.api.schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
+from headrace.api.run_schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
+from headrace.api.schemas import NOT_FOUND, WRONG_STATE
 from headrace.engine import reading
 from headrace.engine.control import cancel_run
 from headrace.engine.reading import RunFilter
 from headrace.graph.states import RunStatus
 
-_one = APIRouter()
+_one = APIRouter(responses=NOT_FOUND)
 Status = Annotated[RunStatus | None, Query(description="Only runs with this status.")]
 
 
@@ -33,7 +34,7 @@ async def get_logs(run_id: UUID, house: Shared) -> Logs:
     return Logs.of(await reading.run_log(house.engine, run_id))
 
 
-@_one.post("/{run_id}/cancel", status_code=201)
+@_one.post("/{run_id}/cancel", status_code=201, responses=WRONG_STATE)
 async def cancel(run_id: UUID, house: Shared) -> Cancelled:
     """Cancels all that has not ended; 409 when the run has ended or is being cancelled."""
     dispatches = await cancel_run(house.engine, run_id)
@@ -66,7 +67,7 @@ router.include_router(_one, prefix="/workflows/{workflow_id}/runs", dependencies
 router.include_router(_one, prefix="/runs")
 
 
-@router.get("/workflows/{workflow_id}/runs", response_model_exclude_none=True)
+@router.get("/workflows/{workflow_id}/runs", response_model_exclude_none=True, responses=NOT_FOUND)
 async def list_runs_of_workflow(
     workflow_id: UUID, house: Shared, status: Status = None, limit: Limit = 1000, offset: Offset = 0
 ) -> list[WorkflowRunLine]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
 
 from headrace.api.deps import House, PlainJson, Shared
-from headrace.api.schemas import Executed, StartBody, Started
+from headrace.api.run_schemas import Executed
+from headrace.api.schemas import NOT_FOUND, StartBody, Started
 from headrace.engine import reading
 from headrace.engine.start import StartRequest, start_run
 from headrace.graph.states import RUN_ENDED
 
-router = APIRouter(prefix="/workflows/{workflow_id}", tags=["runs"], dependencies=[PlainJson])
+router = APIRouter(
+    prefix="/workflows/{workflow_id}", tags=["runs"], dependencies=[PlainJson], responses=NOT_FOUND
+)
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
@@ -79,12 +83,11 @@ async def _start(house: House, workflow_id: UUID, body: StartBody | None, key: s
 
 async def _ended(house: House, run_id: UUID, seconds: float) -> bool:
     """Whether the run ends in time; asks at growing intervals."""
-    pause = _FIRST_PAUSE
-    try:
-        async with asyncio.timeout(seconds):
-            while (await reading.run(house.engine, run_id)).status not in RUN_ENDED:
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
-    except TimeoutError:
-        return False
+    pause, deadline = _FIRST_PAUSE, time.monotonic() + seconds
+    while (await reading.run(house.engine, run_id)).status not in RUN_ENDED:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
     return True

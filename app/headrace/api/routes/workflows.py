@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body
 
 from headrace.api import documents
 from headrace.api.deps import Limit, Offset, PlainJson, Shared
-from headrace.api.schemas import Deleted, Workflow, WorkflowLine, milliseconds
+from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Deleted, Workflow, WorkflowLine, milliseconds
 from headrace.engine import reading, save
 from headrace.graph.json_types import JsonObject
 
@@ -35,13 +35,13 @@ async def create_workflow(body: Document, house: Shared) -> Workflow:
     return await get_workflow(workflow_id, house)
 
 
-@router.get("/{workflow_id}")
+@router.get("/{workflow_id}", responses=NOT_FOUND)
 async def get_workflow(workflow_id: UUID, house: Shared) -> Workflow:
     """A workflow's current version."""
     return Workflow.of(await reading.workflow(house.engine, workflow_id))
 
 
-@router.put("/{workflow_id}", dependencies=[PlainJson])
+@router.put("/{workflow_id}", dependencies=[PlainJson], responses=NOT_FOUND)
 async def update_workflow(workflow_id: UUID, body: Document, house: Shared) -> Workflow:
     """Saves a next version; runs that are under way keep theirs."""
     with documents.paths_as_sent(body):
@@ -49,7 +49,7 @@ async def update_workflow(workflow_id: UUID, body: Document, house: Shared) -> W
     return await get_workflow(workflow_id, house)
 
 
-@router.delete("/{workflow_id}")
+@router.delete("/{workflow_id}", responses=NOT_FOUND | WRONG_STATE)
 async def delete_workflow(workflow_id: UUID, house: Shared) -> Deleted:
     """Deletes a workflow with its runs; 409 while one of them is active."""
     await save.delete_workflow(house.engine, workflow_id)
