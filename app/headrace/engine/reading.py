@@ -18,7 +18,7 @@ from headrace.store import events, results, runs, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.results import Task
-from headrace.store.runs import Run
+from headrace.store.runs import Run, RunState
 from headrace.store.workers import Worker
 from headrace.store.workflows import StoredWorkflow, WorkflowLine
 
@@ -26,6 +26,8 @@ LOG_LIMIT = 100_000
 """Lines of a run's log that are read at once, oldest first."""
 
 EVENTS_AT_ONCE = 500
+
+_NO_RUN = "Workflow run not found"
 
 
 async def workflow(engine: Engine, workflow_id: UUID) -> StoredWorkflow:
@@ -67,16 +69,16 @@ async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[
         return await runs.find(tx, workflow_id, wanted.status, wanted.limit, wanted.offset)
 
 
-async def run(engine: Engine, run_id: UUID) -> Run:
-    """A run without its tasks. Raises NotFound."""
+async def run_state(engine: Engine, run_id: UUID) -> RunState:
+    """Where a run stands: cheap, to be asked often. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        return await _run(tx, run_id)
+        return await _state(tx, run_id)
 
 
 async def require_run_of(engine: Engine, workflow_id: UUID, run_id: UUID) -> None:
     """Raises NotFound unless the run is one of this workflow's."""
-    if (await run(engine, run_id)).workflow_id != workflow_id:
-        raise NotFound("Workflow run not found")
+    if (await run_state(engine, run_id)).workflow_id != workflow_id:
+        raise NotFound(_NO_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ class RunDetail:
 async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
     """A run with its tasks, their inputs, its log and, once it has ended, its outputs. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await _run(tx, run_id)
+        found = await runs.get(tx, run_id)
+        if found is None:
+            raise NotFound(_NO_RUN)
         tasks = await results.tasks_of_run(tx, run_id)
         log = await events.log_lines(tx, run_id, LOG_LIMIT)
         program = await engine.programs.one(tx, found.workflow_id, found.version)
@@ -113,7 +117,7 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
 async def run_log(engine: Engine, run_id: UUID) -> list[StoredEvent]:
     """The lines of a run's log, oldest first. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        await _run(tx, run_id)
+        await _state(tx, run_id)
         return await events.log_lines(tx, run_id, LOG_LIMIT)
 
 
@@ -128,7 +132,7 @@ class EventPage:
 async def events_after(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPage:
     """What happened in a run after a place in its history. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await _run(tx, run_id)
+        found = await _state(tx, run_id)
         # Whoever writes a run's events holds its row or one of its tasks that has not ended. So once the run
         # has ended, all of them are committed.
         ended = found.status in RUN_ENDED
@@ -166,10 +170,10 @@ async def counts(engine: Engine) -> Counts:
         return Counts(await runs.count_by_status(tx), await results.count_active(tx), by_state)
 
 
-async def _run(tx: Tx, run_id: UUID) -> Run:
-    found = await runs.get(tx, run_id)
+async def _state(tx: Tx, run_id: UUID) -> RunState:
+    found = await runs.state(tx, run_id)
     if found is None:
-        raise NotFound("Workflow run not found")
+        raise NotFound(_NO_RUN)
     return found
 
 

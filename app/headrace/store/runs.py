@@ -218,6 +218,19 @@ async def get(tx: Tx, run_id: UUID) -> Run | None:
     return None if row is None else _run(row)
 
 
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a run stands, without its input, which may be large."""
+
+    workflow_id: UUID
+    status: RunStatus
+
+
+async def state(tx: Tx, run_id: UUID) -> RunState | None:
+    row = await tx.row("SELECT workflow_id, status FROM workflow_runs WHERE id = $1", run_id)
+    return None if row is None else RunState(row.workflow_id, RunStatus(row.status))
+
+
 _LIST = f"""
 SELECT {_COLUMNS} FROM workflow_runs
 WHERE ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)

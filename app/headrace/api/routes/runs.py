@@ -49,7 +49,7 @@ async def get_events(
 ) -> StreamingResponse:
     """What happens in a run, as server-sent events. `Last-Event-ID` goes on where a client stopped."""
     cursor = read_cursor(last_event_id)
-    await reading.run(house.engine, run_id)
+    await reading.run_state(house.engine, run_id)
     return StreamingResponse(
         follow(house.engine, run_id, cursor),
         media_type="text/event-stream",

@@ -84,7 +84,7 @@ async def _start(house: House, workflow_id: UUID, body: StartBody | None, key: s
 async def _ended(house: House, run_id: UUID, seconds: float) -> bool:
     """Whether the run ends in time; asks at growing intervals."""
     pause, deadline = _FIRST_PAUSE, time.monotonic() + seconds
-    while (await reading.run(house.engine, run_id)).status not in RUN_ENDED:
+    while (await reading.run_state(house.engine, run_id)).status not in RUN_ENDED:
         left = deadline - time.monotonic()
         if left <= 0:
             return False
