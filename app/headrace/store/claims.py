@@ -1,7 +1,8 @@
 """Tasks in the hands of a process: claim, settle, renew, hand back.
 
 Each move is one guarded statement. It first takes its rows in the order of their ids, so that two batches
-cannot deadlock, and what it decided is read from RETURNING, never from an earlier read.
+cannot deadlock, and what it decided is read from RETURNING, never from an earlier read. Only running tasks
+have a token (a CHECK), so whoever names the token need not name the state.
 """
 
 from __future__ import annotations
@@ -91,7 +92,6 @@ SELECT t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.releas
 FROM workflow_tasks t
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
   ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
-WHERE t.status = 'running'
 """
 
 
@@ -180,7 +180,7 @@ WITH held AS (
   SELECT t.run_id, t.position FROM workflow_tasks t
   JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
     ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
-  WHERE t.status = 'running' ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t SKIP LOCKED
+  ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE workflow_tasks t SET lease_until = clock_timestamp() + make_interval(secs => $4)
 FROM held WHERE t.run_id = held.run_id AND t.position = held.position
@@ -207,7 +207,7 @@ WITH held AS (
   SELECT t.run_id, t.position FROM workflow_tasks t
   JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
     ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
-  WHERE t.status = 'running' ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+  ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
 SET status = 'queued', delivery = t.delivery + 1, queued_at = now(),

@@ -132,7 +132,7 @@ WITH lost AS (
   SELECT t.run_id, t.position FROM workflow_tasks t
   JOIN unnest($1::uuid[], $2::int[], $3::int[]) AS l(run_id, position, delivery)
     ON l.run_id = t.run_id AND l.position = t.position AND l.delivery = t.delivery
-  WHERE t.status = 'queued' ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t SKIP LOCKED
+  WHERE t.status = ANY($4) ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE workflow_tasks t SET delivery = t.delivery + 1, queued_at = now()
 FROM lost WHERE t.run_id = lost.run_id AND t.position = lost.position
@@ -147,6 +147,7 @@ async def redeliver(tx: Tx, lost: Sequence[Queued]) -> list[Queued]:
         [one.task.run_id for one in lost],
         [one.task.position for one in lost],
         [one.delivery for one in lost],
+        [TaskStatus.QUEUED.value],
     )
     return [queued(row) for row in rows]
 
