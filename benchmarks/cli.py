@@ -9,11 +9,17 @@ from collections.abc import Sequence
 
 from benchmarks import options as given
 from benchmarks import report
+from benchmarks.calls import run_calls
+from benchmarks.floors import run_floors
+from benchmarks.growth import run_growth
+from benchmarks.history import run_history
+from benchmarks.memory import run_memory
 from benchmarks.options import Options
 from benchmarks.processes import say
 from benchmarks.rounds import run_rounds
 from benchmarks.sample import Figures
 from benchmarks.servers import Servers, servers
+from benchmarks.starts import run_starts
 from benchmarks.targets import verdicts
 
 
@@ -30,4 +36,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _run(options: Options, where: Servers, figures: Figures) -> None:
+    await run_floors(where, figures)
     await run_rounds(options, where, figures)
+    await run_calls(options, where, figures)
+    await run_starts(options, where, figures)
+    await run_growth(options, where, figures)
+    await run_history(options, where, figures)
+    await run_memory(options, where, figures)

@@ -23,7 +23,8 @@ def table(figures: Figures) -> list[list[str]]:
     people = [
         who for who in figures.people() if any((f"{name} seconds", who) in figures.values for name in SHAPES)
     ]
-    people += [who for _, who in figures.wrong if who not in people]
+    wrong = [who for shape, who in figures.wrong if shape in SHAPES and who not in people]
+    people += dict.fromkeys(wrong)
     rows = [[who, *(cell(figures, key, who, form) for _, key, form in COLUMNS)] for who in people]
     return [["", *(title for title, _, _ in COLUMNS)], *rows]
 

@@ -13,7 +13,7 @@ from headrace.graph.json_types import JsonValue
 
 _RUNS = "SELECT id, status FROM workflow_runs WHERE id = ANY($1::uuid[]) AND status <> 'succeeded'"
 _TASKS = """
-SELECT run_id, node_id, status, attempt, lost, edges_unresolved, edges_taken, output
+SELECT run_id, node_id, node_type, status, attempt, lost, edges_unresolved, edges_taken, output
 FROM workflow_tasks WHERE run_id = ANY($1::uuid[])
 """
 _COMPLETIONS = """
@@ -22,10 +22,10 @@ WHERE run_id = ANY($1::uuid[]) AND type = 'task.completed' GROUP BY run_id
 """
 
 
-async def wrongs(look: asyncpg.Connection, graph: Graph, runs: Sequence[UUID], passes_on: bool = True) -> str:
+async def wrongs(look: asyncpg.Connection, graph: Graph, runs: Sequence[UUID]) -> str:
     """What is wrong with ended runs; '' when all is well.
 
-    passes_on: every node's output is its input, so that joins must show the merged outputs of their parents.
+    A `noop`'s output is its input: so it must show the merged outputs of its parents.
     """
     bad = await look.fetch(_RUNS, runs)
     if bad:
@@ -34,7 +34,7 @@ async def wrongs(look: asyncpg.Connection, graph: Graph, runs: Sequence[UUID], p
     for row in await look.fetch(_TASKS, runs):
         tasks[row["run_id"]][int(row["node_id"][1:])] = row
     for run, nodes in tasks.items():
-        found = _wrong_run(graph, nodes) or (_wrong_inputs(graph, nodes) if passes_on else "")
+        found = _wrong_run(graph, nodes) or _wrong_inputs(graph, nodes)
         if found:
             return f"run {run}: {found}"
     return await _wrong_events(look, graph, runs)
@@ -55,7 +55,8 @@ def _wrong_run(graph: Graph, nodes: Mapping[int, asyncpg.Record]) -> str:
 def _wrong_inputs(graph: Graph, nodes: Mapping[int, asyncpg.Record]) -> str:
     outputs = {number: load(row["output"]) for number, row in nodes.items()}
     for number, parents in enumerate(graph.parents):
-        if parents and outputs[number] != merged([outputs[parent] for parent in parents]):
+        is_told = nodes[number]["node_type"] == "noop" and parents
+        if is_told and outputs[number] != merged([outputs[parent] for parent in parents]):
             return f"the input of node {number} is not what its parents left"
     return ""
 

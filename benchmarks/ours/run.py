@@ -14,9 +14,9 @@ from benchmarks.graphs import Graph
 from benchmarks.ours import check, through_rq
 from benchmarks.ours.client import TooSlow
 from benchmarks.ours.fleet import Fleet
+from benchmarks.ours.through_rq import Books
 from benchmarks.sample import OURS, Sample
 from benchmarks.shapes import Shape
-from headrace.queues.names import TASKS
 
 _SECONDS = 180.0
 _SUSPENDED_SECONDS = 15.0
@@ -63,7 +63,7 @@ async def run_graph(fleet: Fleet, graph: Graph, workflow: UUID, count: int = 1, 
     old: they take longer than RQ keeps dependency jobs, which are not looked for then.
     """
     client = fleet.client
-    before, began = through_rq.succeeded(client.redis, TASKS), time.monotonic()
+    before, began = through_rq.books(client.redis), time.monotonic()
     runs = await client.start(workflow, count)
     started = time.monotonic()
     course = Course(0, started - began, runs)
@@ -75,7 +75,7 @@ async def run_graph(fleet: Fleet, graph: Graph, workflow: UUID, count: int = 1, 
 async def _drain(fleet: Fleet, shape: Shape, workflow: UUID) -> Course:
     """Starts all runs while the workers are suspended; the clock runs from their release."""
     client = fleet.client
-    before = through_rq.succeeded(client.redis, TASKS)
+    before = through_rq.books(client.redis)
     suspend(client.redis)
     await _until_suspended(fleet)
     began = time.monotonic()
@@ -97,7 +97,7 @@ async def _finish(fleet: Fleet, workflow: UUID, course: Course, since: float) ->
         course.busy_seconds = await fleet.client.busy_seconds(course.runs)
 
 
-async def _wrongs(fleet: Fleet, graph: Graph, runs: list[UUID], before: int, old: bool) -> str:
+async def _wrongs(fleet: Fleet, graph: Graph, runs: list[UUID], before: Books, old: bool) -> str:
     client = fleet.client
     nodes = len(runs) * graph.size
     return await through_rq.wrongs(client.redis, before, nodes, None if old else runs) or await check.wrongs(

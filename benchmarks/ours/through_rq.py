@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from redis import Redis
@@ -18,15 +19,19 @@ _SETTLED_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
 
 
-def succeeded(redis: Redis, queue: str) -> int:
-    """How many jobs the present workers of a queue have finished, as RQ counts for its dashboard."""
-    keys = sorted(redis.smembers(f"rq:workers:{queue}"))
-    return sum(int(redis.hget(key, "successful_job_count") or 0) for key in keys)
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What RQ counts for its dashboard: jobs that the present workers have finished, and failed jobs."""
+
+    succeeded: int
+    failed: int
 
 
-def failed(redis: Redis) -> int:
-    """How many failed jobs RQ keeps of both queues."""
-    return sum(redis.zcard(f"rq:failed:{queue}") for queue in (TASKS, DEPENDENCIES))
+def books(redis: Redis) -> Books:
+    """Finished are those of the task queue, failed those of both."""
+    keys = sorted(redis.smembers(f"rq:workers:{TASKS}"))
+    succeeded = sum(int(redis.hget(key, "successful_job_count") or 0) for key in keys)
+    return Books(succeeded, sum(redis.zcard(f"rq:failed:{queue}") for queue in (TASKS, DEPENDENCIES)))
 
 
 def checked_tasks(redis: Redis) -> set[str]:
@@ -39,19 +44,18 @@ def checked_tasks(redis: Redis) -> set[str]:
     return found
 
 
-async def wrongs(redis: Redis, before: int, nodes: int, runs: Sequence[UUID] | None) -> str:
-    """What is missing in RQ's books since `before` = succeeded(TASKS); '' when nothing is.
+async def wrongs(redis: Redis, before: Books, nodes: int, runs: Sequence[UUID] | None) -> str:
+    """What is missing in RQ's books since `before`; '' when nothing is.
 
     Workers may tell Redis a moment after they have told PostgreSQL, so that is waited for. runs: those whose
     dependency checks are to be looked for; None when they lie back longer than RQ keeps their jobs.
     """
     deadline = time.monotonic() + _SETTLED_SECONDS
-    while (counted := succeeded(redis, TASKS) - before) < nodes and time.monotonic() < deadline:
+    while (now := books(redis)).succeeded - before.succeeded < nodes and time.monotonic() < deadline:
         await asyncio.sleep(_LOOK_SECONDS)
-    if counted != nodes:
-        return f"RQ counts {counted} jobs for {nodes} nodes"
-    if failed(redis):
-        return f"RQ keeps {failed(redis)} failed jobs"
+    counted, failed = now.succeeded - before.succeeded, now.failed - before.failed
+    if (counted, failed) != (nodes, 0):
+        return f"RQ counts {counted} finished and {failed} failed jobs for {nodes} nodes"
     return "" if runs is None else await _unchecked(redis, nodes, runs, deadline)
 
 

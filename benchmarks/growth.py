@@ -1,0 +1,77 @@
+"""How speed changes with the size of a graph: work a node must not depend on it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from benchmarks import servers
+from benchmarks.graphs import Graph, chain, fan, tangle
+from benchmarks.http import connection
+from benchmarks.options import Options
+from benchmarks.ours.api import api
+from benchmarks.ours.client import client
+from benchmarks.ours.fleet import Fleet, fleet
+from benchmarks.ours.run import run_graph
+from benchmarks.processes import peak_mb, say
+from benchmarks.sample import OURS, Figures
+from benchmarks.servers import Servers
+
+KINDS: dict[str, Callable[[int], Graph]] = {"chain": chain, "fan": fan, "random": tangle}
+LARGEST = 10_000
+
+_REPEATS = {10: 30, 100: 7, 1_000: 3, LARGEST: 1}
+
+
+async def run_growth(options: Options, where: Servers, figures: Figures) -> None:
+    """Adds nodes/s for every kind and size, after a warm-up, and how long the largest took to be accepted."""
+    if not options.wants("growth"):
+        return
+    sizes = [size for size in _REPEATS if not options.quick or size < LARGEST]
+    url = await where.new_database()
+    async with (
+        client(url, where.redis(servers.OURS_IN_REDIS)) as ours,
+        fleet(ours, where.folder) as workers,
+    ):
+        await workers.start(options.processes)
+        for kind, make in KINDS.items():
+            for size in sizes:
+                await _measure(workers, kind, make(size), where.folder, figures)
+        largest = max(map(peak_mb, workers.processes.pids))
+        figures.add("memory after growth MB", OURS, largest)
+
+
+async def _measure(workers: Fleet, kind: str, graph: Graph, folder: Path, figures: Figures) -> None:
+    key = f"growth {kind} {graph.size} nodes/s"
+    workflow = await _accept(workers, kind, graph, folder, figures)
+    rates, starts = [], []
+    for _ in range(1 + _REPEATS[graph.size]):
+        course = await run_graph(workers, graph, workflow, old=graph.size > 100)
+        if course.wrong:
+            figures.wrong[f"growth-{kind}-{graph.size}", OURS] = course.wrong
+            say(f"  {OURS:16} {key} WRONG: {course.wrong}")
+            return
+        rates.append(graph.size / course.busy_seconds)
+        starts.append(course.start_seconds)
+    figures.add(key, OURS, statistics.median(rates[1:]))
+    figures.add(f"growth {kind} {graph.size} start s", OURS, statistics.median(starts[1:]))
+    say(f"  {OURS:16} {kind} of {graph.size}: {figures.median(key):.0f} nodes/s")
+
+
+async def _accept(workers: Fleet, kind: str, graph: Graph, folder: Path, figures: Figures) -> UUID:
+    """Saves the graph; the largest ones through HTTP, against the clock."""
+    document = graph.document(f"{kind} {graph.size}")
+    if graph.size < LARGEST:
+        return await workers.client.save(document)
+    async with api(workers.client, folder) as port, connection(port) as one:
+        began = time.monotonic()
+        status, answer = await one.ask("POST", "/workflows", document)
+        took = time.monotonic() - began
+    assert status == 201, answer
+    assert isinstance(answer, dict)
+    figures.add(f"growth {kind} accepted s", OURS, took)
+    say(f"  {OURS:16} {kind} of {graph.size} accepted in {took:.2f} s")
+    return UUID(str(answer["id"]))
