@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 _DEADLOCK = "40P01"
 _SERIALIZATION = "40001"
-_AWAY = ("08", "53", "57", "58", "25006", "25P03", "55P03")
+_AWAY = ("08", "28", "3D", "53", "57", "58", "25006", "25P03", "55000", "55P03")
 """SQLSTATEs, or their first characters, of a server that cannot serve now, whatever it is asked.
 
-Connections, resources (disk, memory, connections), operators (shut down, starting, cancelled), the system, a
-standby that is read-only, a transaction that idled too long, a lock that was not to be had. None of them
-says anything about the rows at hand, so no run may fail of them.
+Connections, logins, a database that is gone or closed, resources (disk, memory, connections), operators (shut
+down, starting, cancelled), the system, a standby that is read-only, a transaction that idled too long, a lock
+that was not to be had. None of them says anything about the rows at hand, so no run may fail of them.
 """
 
 _SESSION = {
