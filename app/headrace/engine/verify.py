@@ -105,6 +105,6 @@ def _tally(run: RunFacts, plan: Plan, node: PlanNode) -> Tally:
 
 
 def _letter(run: RunFacts, source: int, slot: int) -> str | None:
-    """How an edge resolved; None before its source's end was followed up."""
+    """How an edge resolved; None before its source's end was followed up, or when it says nothing of it."""
     task = run.tasks[source]
-    return task.outcomes[slot] if task.propagated and task.outcomes else None
+    return (task.outcomes or "")[slot : slot + 1] or None if task.propagated else None
