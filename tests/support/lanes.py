@@ -25,6 +25,8 @@ T = TypeVar("T")
 class HeldLane:
     """Holds its jobs until the test ends them: one by its future, all by `release`. Open, it holds none."""
 
+    settling = 0
+
     def __init__(self, functions: Iterable[str] = (LANED,), answer: JsonValue = "done") -> None:
         self.functions = frozenset(functions)
         self.answer = answer

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from redis import Redis
-
 from headrace.graph.dispatch import Release, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.queues.broker import job_of
+from headrace.queues.records import record_of
 from headrace_worker.concurrent_worker import ConcurrentWorker
 
 
 class BesideTheQueues:
     """Adopts jobs into the workers of both queues."""
 
-    def __init__(self, redis: Redis, tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> None:
-        self._redis = redis
+    def __init__(self, tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> None:
         self._tasks = tasks
         self._dependencies = dependencies
 
@@ -28,11 +25,11 @@ class BesideTheQueues:
 
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         """A task's job was begun here; the future is its end."""
-        self._tasks.adopt(job_of(dispatch, self._redis), future)
+        self._tasks.adopt(record_of(dispatch), future)
 
     def released(self, tasks: Sequence[TaskId]) -> None:
         """The successors of these tasks were released here: their dependency job has run."""
         if tasks:
             future: asyncio.Future[JsonValue] = asyncio.get_running_loop().create_future()
             future.set_result(len(tasks))
-            self._dependencies.adopt(job_of(Release(tuple(tasks)), self._redis), future)
+            self._dependencies.adopt(record_of(Release(tuple(tasks))), future)

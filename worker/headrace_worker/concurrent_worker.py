@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.job import Job
 from rq.utils import now
 from rq.worker import WorkerStatus
 
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.log import Log
+from headrace.queues.records import JobRecord
 from headrace_worker.queue_listener import QueueListener
 from headrace_worker.rq_claim import ClaimedJob, Keys, renew
 from headrace_worker.rq_exchange import Answer, Exchange, Request
@@ -27,7 +27,10 @@ from headrace_worker.running_jobs import Lane, RunningJobs
 
 __all__ = ["ConcurrentWorker", "Lane"]
 
-_SUSPENDED_SECONDS = 0.5
+_SUSPENDED_SECONDS = 0.1
+_MOST_HELD = 4
+"""Times as many jobs as slots may be held at once, most of them ended and about to be recorded."""
+
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 3.0
 _MAINTENANCE_SECONDS = 60.0
@@ -61,6 +64,7 @@ class ConcurrentWorker(RegisteredWorker):
     ) -> None:
         super().__init__(queue, connection, name, self._heard_command)
         self._slots, self._grace = slots, grace
+        self._lane = lane
         self._running = RunningJobs(lane, threads, self._on_end)
         self._adopted: list[ClaimedJob] = []  # begun here without a queue, for the next exchange
         self._ended: list[Ended] = []  # plain successes, for the next exchange
@@ -89,7 +93,7 @@ class ConcurrentWorker(RegisteredWorker):
         """Free slots while the queue was last seen empty, else 0: how much may be taken past the queue."""
         return 0 if self._ready or self._held or self._stop_requested else self._free
 
-    def adopt(self, job: Job, future: asyncio.Future[JsonValue]) -> None:
+    def adopt(self, job: JobRecord, future: asyncio.Future[JsonValue]) -> None:
         """Takes a job that was made in this process and is being run here, without a way through the queue.
 
         It counts, is shown and ends like any other.
@@ -139,7 +143,8 @@ class ConcurrentWorker(RegisteredWorker):
 
     @property
     def _free(self) -> int:
-        return max(0, self._slots - len(self._running) - len(self._recorded))
+        held = len(self._running) + len(self._recorded)
+        return max(0, min(self._slots - held + self._lane.settling, _MOST_HELD * self._slots - held))
 
     async def _trade(self, wanted: int) -> None:
         """One exchange: what has ended goes to Redis, up to `wanted` new jobs come from it."""
@@ -170,7 +175,7 @@ class ConcurrentWorker(RegisteredWorker):
             known = {one.entry for one in (*held, *(end.claimed for end in ended))}
         state = WorkerStatus.SUSPENDED if self._held else WorkerStatus.BUSY if held else WorkerStatus.IDLE
         self._state = state.value
-        return Request(adopted, ended, wanted, state.value, held[0].job.id if held else None, known)
+        return Request(adopted, ended, wanted, state.value, held[0].id if held else None, known)
 
     async def _learn(self, answer: Answer, wanted: int) -> None:
         """What the answer to a claim tells beside its jobs."""
@@ -206,7 +211,7 @@ class ConcurrentWorker(RegisteredWorker):
         try:
             await self._in(self._recorders, record, copy(self), self.queue, ended, self._closing)
         except Exception:
-            _log.exception("record", f"job {ended.claimed.job.id} could not be recorded")
+            _log.exception("record", f"job {ended.claimed.id} could not be recorded")
         finally:
             del self._recorded[ended.claimed.execution_id]
             self._unsaid = True

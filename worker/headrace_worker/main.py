@@ -49,7 +49,7 @@ async def work(settings: Settings) -> None:
         lanes = _lanes(runtime, lane)
         _stop_on_signals(lanes)
         await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
-        lane.open(BesideTheQueues(runtime.redis, *lanes))
+        lane.open(BesideTheQueues(*lanes))
         chores = [
             asyncio.create_task(chore)
             for chore in (tick_for_ever(runtime), _beat(runtime, lane), _hear_stops(runtime, lane))

@@ -7,23 +7,32 @@ stock worker's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from redis import Redis
 from redis.client import Pipeline
+from rq import Queue
+from rq.defaults import DEFAULT_RESULT_TTL
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
+from headrace.graph.json_types import JsonValue
+
 HEARTBEAT_TTL = 90
 """Seconds after which a worker that says nothing counts as dead, and its jobs as abandoned."""
 
+Call: TypeAlias = tuple[str, list[JsonValue]]
 _Hash: TypeAlias = dict[bytes, bytes]
+_SPECIAL = (b"success_callback_name", b"webhooks", b"repeats_left", b"group_id")
 _Row: TypeAlias = tuple[bytes, bytes, list[bytes]]
 
 
@@ -53,24 +62,99 @@ class Keys:
 
 @dataclass(eq=False, slots=True)
 class ClaimedJob:
-    """One execution of a job by this worker. damage: why the job's hash cannot be read, if it cannot."""
+    """One execution of a job by this worker. fields: its hash, as it was claimed.
 
-    job: Job
+    RQ's own object is made only for those who need it: it takes longer than most nodes.
+    """
+
+    id: str
     execution_id: str
     started_at: datetime
-    damage: Exception | None = None
-    stopping: bool = False
+    fields: Mapping[bytes, bytes]
+    connection: Redis
+    _call: Call | None = None
+    _job: Job | None = None
+    _damage: Exception | None = None
 
     @property
     def entry(self) -> str:
         """What stands in the StartedJobRegistry."""
-        return f"{self.job.id}:{self.execution_id}"
+        return f"{self.id}:{self.execution_id}"
+
+    @property
+    def function(self) -> str | None:
+        """The dotted name of what it calls; None when that cannot be read."""
+        call = self._read_call()
+        return call and call[0]
+
+    @property
+    def args(self) -> list[JsonValue]:
+        call = self._read_call()
+        return call[1] if call else []
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that the job may take; None for no limit, which RQ writes as -1."""
+        seconds = int(self.fields.get(b"timeout") or Queue.DEFAULT_TIMEOUT)
+        return seconds if seconds > 0 else None
+
+    @property
+    def result_ttl(self) -> int:
+        """Seconds that RQ keeps its result; negative for ever."""
+        return int(self.fields.get(b"result_ttl") or DEFAULT_RESULT_TTL)
+
+    @property
+    def is_special(self) -> bool:
+        """Whether RQ has more to do at its end than to write it down."""
+        return any(self.fields.get(name) for name in _SPECIAL)
+
+    @property
+    def job(self) -> Job:
+        """RQ's object; of a job that cannot be read, enough for RQ to record its failure."""
+        if self._job is None:
+            self._restore()
+        assert self._job is not None
+        return self._job
+
+    @property
+    def damage(self) -> Exception | None:
+        """Why RQ's object cannot be made of the hash, if it cannot."""
+        self._restore()
+        return self._damage
 
     def as_execution(self) -> Execution:
         """RQ's own object for it, as RQ's handlers expect."""
-        execution = Execution(self.execution_id, self.job.id, self.job.connection, self.job.worker_name or "")
+        execution = Execution(self.execution_id, self.id, self.connection, self.job.worker_name or "")
         execution.created_at = self.started_at
         return execution
+
+    def _read_call(self) -> Call | None:
+        if self._call is None:
+            self._call = read_call(self.fields)
+        return self._call
+
+    def _restore(self) -> None:
+        if self._job is not None:
+            return
+        try:
+            self._job = Job(self.id, connection=self.connection, serializer=JSONSerializer)
+            self._job.restore(dict(self.fields))
+            self._job.started_at = self._job.started_at or self.started_at
+        except Exception as damage:  # whatever somebody else wrote there: it is this job's failure
+            self._damage = damage
+            self._job = _unreadable(self)
+
+
+def read_call(fields: Mapping[bytes, bytes]) -> Call | None:
+    """Function and arguments of a job's hash, if they are JSON."""
+    data = fields.get(b"data", b"")
+    with suppress(zlib.error):  # RQ compresses, and reads what is not
+        data = zlib.decompress(data)
+    try:
+        function, _, arguments, _ = json.loads(data)
+    except (ValueError, TypeError):
+        return None
+    return (function, arguments) if isinstance(function, str) and isinstance(arguments, list) else None
 
 
 class ClaimAnswer(NamedTuple):
@@ -172,8 +256,8 @@ def add_adoption(pipeline: Pipeline, keys: Keys, jobs: Sequence[ClaimedJob]) -> 
     if not jobs:
         return 0
     for one in jobs:
-        pipeline.hset(one.job.key, mapping=one.job.to_dict())
-    values = [value for one in jobs for value in (one.job.id, one.execution_id, one.started_at.timestamp())]
+        pipeline.hset(f"rq:job:{one.id}", mapping=one.fields)  # type: ignore[arg-type]  # redis-py takes bytes
+    values = [value for one in jobs for value in (one.id, one.execution_id, one.started_at.timestamp())]
     text = utcformat(jobs[0].started_at)
     pipeline.eval(_ADOPT, 1, keys.started, text, keys.worker_name, HEARTBEAT_TTL, *values)
     return len(jobs) + 1
@@ -209,7 +293,7 @@ def lost_claims(connection: Redis, keys: Keys, prefix: str, known: Iterable[str]
 def renew(connection: Redis, keys: Keys, jobs: Sequence[ClaimedJob]) -> bool:
     """Says for the worker and each of its jobs that they live; False when Redis does not know the worker."""
     moment = now()
-    ids = [text for one in jobs for text in (one.job.id, one.execution_id)]
+    ids = [text for one in jobs for text in (one.id, one.execution_id)]
     text, seconds = utcformat(moment), moment.timestamp()
     known = connection.eval(_RENEW, 2, keys.started, keys.worker, text, seconds, HEARTBEAT_TTL, *ids)
     return bool(known)
@@ -222,20 +306,19 @@ def _claimed(raw: _Row, connection: Redis) -> ClaimedJob:
 
 
 def _claimed_job(job_id: str, execution_id: str, fields: _Hash, connection: Redis) -> ClaimedJob:
+    return ClaimedJob(job_id, execution_id, _moment(fields.get(b"started_at", b"")), fields, connection)
+
+
+def _moment(text: bytes) -> datetime:
     try:
-        job = Job(job_id, connection=connection, serializer=JSONSerializer)
-        job.restore(fields)
-    except (
-        Exception
-    ) as damage:  # whatever somebody else wrote there: it is this job's failure, not the worker's
-        return ClaimedJob(_unreadable(job_id, fields, connection), execution_id, now(), damage)
-    return ClaimedJob(job, execution_id, job.started_at or datetime.now(UTC))
+        return datetime.fromisoformat(text.decode())
+    except ValueError:
+        return now()
 
 
-def _unreadable(job_id: str, fields: _Hash, connection: Redis) -> Job:
-    """Enough of a job for RQ to record its failure."""
-    job = Job(connection=connection, serializer=JSONSerializer)
-    job._id = job_id
-    job.data = fields.get(b"data", b"")
-    job.origin = fields.get(b"origin", b"").decode(errors="replace")
+def _unreadable(claimed: ClaimedJob) -> Job:
+    job = Job(connection=claimed.connection, serializer=JSONSerializer)
+    job._id = claimed.id
+    job.data = claimed.fields.get(b"data", b"")
+    job.origin = claimed.fields.get(b"origin", b"").decode(errors="replace")
     return job

@@ -8,9 +8,9 @@ from itertools import count
 from uuid import uuid4
 
 from redis import Redis
-from rq.job import Job
 from rq.utils import now
 
+from headrace.queues.records import JobRecord
 from headrace_worker.rq_claim import (
     ClaimAnswer,
     ClaimedJob,
@@ -74,9 +74,11 @@ class Exchange:
         executions = frozenset(execution.decode() for execution in not_plain)
         return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
 
-    def adopt(self, job: Job) -> ClaimedJob:
+    def adopt(self, job: JobRecord) -> ClaimedJob:
         """An execution of a job that was made here and is run here: the next exchange tells Redis."""
-        return ClaimedJob(job, f"{self._prefix}{next(self._claims):08x}{0:08x}", now())
+        fields = {str(name).encode(): str(value).encode() for name, value in job.fields.items()}
+        execution = f"{self._prefix}{next(self._claims):08x}{0:08x}"
+        return ClaimedJob(job.id, execution, now(), fields, self._connection)
 
     def _lost(self, known: Collection[str]) -> list[ClaimedJob]:
         return lost_claims(self._connection, self.keys, self._prefix, known)

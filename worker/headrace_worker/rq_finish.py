@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import traceback
+from base64 import b64encode
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from datetime import datetime
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
-from rq.defaults import DEFAULT_RESULT_TTL
+from rq.defaults import UNSERIALIZABLE_RETURN_VALUE_PAYLOAD
 from rq.job import JobStatus, Retry
 from rq.results import Result
 from rq.utils import utcformat
@@ -44,10 +45,8 @@ class Ended:
     @property
     def is_plain(self) -> bool:
         """Whether the script can record it."""
-        job = self.claimed.job
-        special = (job._success_callback_name, job.webhooks, job.repeats_left, job.group_id)
         failed = self.stopped or self.error is not None
-        return not (failed or any(special) or isinstance(self.result, Retry))
+        return not (failed or self.claimed.is_special or isinstance(self.result, Retry))
 
 
 # An execution whose started entry is gone was recorded before (the answer got lost), or was cleaned up as
@@ -111,24 +110,36 @@ def add_finish(
 
 
 def _arguments(keys: Keys, ended: Ended) -> tuple[str | int | float, ...]:
-    claimed, job = ended.claimed, ended.claimed.job
-    ttl = job.get_result_ttl(DEFAULT_RESULT_TTL)
+    claimed = ended.claimed
+    ttl = claimed.result_ttl
     expires = int(ended.ended_at.timestamp()) + ttl if ttl >= 0 else "+inf"
     seconds = (ended.ended_at - claimed.started_at).total_seconds()
-    result = Result(
-        job.id,
-        Result.Type.SUCCESSFUL,
-        job.connection,
-        return_value=ended.result,
-        worker_name=keys.worker_name,
-        serializer=job.serializer,
-        execution_id=claimed.execution_id,
-        execution_started_at=claimed.started_at,
-        execution_ended_at=ended.ended_at,
-    )
-    fields = [str(text) for pair in result.serialize().items() for text in pair]
-    ended_at = utcformat(ended.ended_at)
-    return job.id, claimed.execution_id, ended_at, ttl, expires, seconds, json.dumps(fields)
+    result = json.dumps(_result_fields(keys, ended))
+    return claimed.id, claimed.execution_id, utcformat(ended.ended_at), ttl, expires, seconds, result
+
+
+def _result_fields(keys: Keys, ended: Ended) -> list[str]:
+    """What `Result.serialize` gives for a success, as names and values in turn."""
+    fields = ["type", str(Result.Type.SUCCESSFUL.value), "worker_name", keys.worker_name]
+    if ended.result is not None:
+        fields += ["return_value", b64encode(_serialized(ended.result)).decode()]
+    claimed = ended.claimed
+    return [
+        *fields,
+        "execution_id",
+        claimed.execution_id,
+        "execution_started_at",
+        str(claimed.started_at.timestamp()),
+        "execution_ended_at",
+        str(ended.ended_at.timestamp()),
+    ]
+
+
+def _serialized(result: object) -> bytes:
+    try:
+        return json.dumps(result).encode()
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(UNSERIALIZABLE_RETURN_VALUE_PAYLOAD).encode()
 
 
 def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.Event) -> None:
@@ -149,9 +160,9 @@ def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.
             tries += 1
             _handle(worker, queue, ended)
         except RedisError as error:
-            _log.warning("record", f"job {ended.claimed.job.id} is not recorded yet", error=str(error))
+            _log.warning("record", f"job {ended.claimed.id} is not recorded yet", error=str(error))
             give_up.wait(_PAUSE)
-    _log.warning("record", f"job {ended.claimed.job.id} could not be recorded; RQ will find it abandoned")
+    _log.warning("record", f"job {ended.claimed.id} could not be recorded; RQ will find it abandoned")
 
 
 def _call_back(worker: SimpleWorker, ended: Ended) -> Ended:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from rq.exceptions import DeserializationError
-from rq.job import Job
 from rq.utils import now
 
 from headrace.graph.json_types import JsonValue
 from headrace_worker.rq_claim import ClaimedJob
 from headrace_worker.rq_finish import Ended
-from headrace_worker.rq_perform import JobTimedOut, Performer, Raised, timeout_of
+from headrace_worker.rq_perform import JobTimedOut, Performer, Raised
 
 _Future: TypeAlias = "asyncio.Future[JsonValue] | asyncio.Task[object]"
 
@@ -26,13 +24,17 @@ class Lane(Protocol):
     functions: frozenset[str]
     """Their dotted names."""
 
-    def begin(self, jobs: Sequence[Job]) -> Sequence[asyncio.Future[JsonValue]]:
+    @property
+    def settling(self) -> int:
+        """Jobs whose code has ended and whose end is being recorded: they need no slot any more."""
+
+    def begin(self, jobs: Sequence[ClaimedJob]) -> Sequence[asyncio.Future[JsonValue]]:
         """Starts jobs that were claimed together and gives one future for each.
 
         A future's result is the job's return value; an exception fails the job; cancelled, it was stopped.
         """
 
-    def stop(self, job: Job) -> None:
+    def stop(self, job: ClaimedJob) -> None:
         """Stops one of them: its future is to be cancelled soon. A job that has ended is passed over."""
 
 
@@ -69,10 +71,10 @@ class RunningJobs:
         slots = [_Slot(claimed, self._is_for_lane(claimed)) for claimed in jobs]
         self._slots.update((slot.claimed.execution_id, slot) for slot in slots)
         self._begin_in_lane([slot for slot in slots if slot.in_lane])
-        for slot in slots:
+        for slot in [slot for slot in slots if not slot.in_lane]:
             if slot.claimed.damage:
                 self._end(slot, error=slot.claimed.damage)
-            elif not slot.in_lane:
+            else:
                 self._follow(slot, asyncio.create_task(self._performer.perform(slot.claimed.job)))
 
     def follow(self, claimed: ClaimedJob, future: asyncio.Future[JsonValue]) -> None:
@@ -84,7 +86,7 @@ class RunningJobs:
 
     def stop(self, job_id: str) -> None:
         """Stops this job alone, if it runs here. What a synchronous function still does is out of reach."""
-        for slot in [slot for slot in self._slots.values() if slot.claimed.job.id == job_id]:
+        for slot in [slot for slot in self._slots.values() if slot.claimed.id == job_id]:
             slot.stopping = True
             self._interrupt(slot)
 
@@ -99,14 +101,11 @@ class RunningJobs:
         self._performer.close()
 
     def _is_for_lane(self, claimed: ClaimedJob) -> bool:
-        try:
-            return not claimed.damage and claimed.job.func_name in self._lane.functions
-        except DeserializationError:
-            return False  # performing it raises that again, as the job's failure
+        return claimed.function in self._lane.functions
 
     def _begin_in_lane(self, slots: Sequence[_Slot]) -> None:
         try:
-            futures = self._lane.begin([slot.claimed.job for slot in slots]) if slots else []
+            futures = self._lane.begin([slot.claimed for slot in slots]) if slots else []
             for slot, future in zip(slots, futures, strict=True):
                 self._follow(slot, future)
                 self._limit(slot)
@@ -119,7 +118,7 @@ class RunningJobs:
         future.add_done_callback(partial(self._done, slot))
 
     def _limit(self, slot: _Slot) -> None:
-        timeout = timeout_of(slot.claimed.job)
+        timeout = slot.claimed.timeout
         if timeout:
             slot.timer = asyncio.get_running_loop().call_later(timeout, self._expire, slot, timeout)
 
@@ -129,7 +128,7 @@ class RunningJobs:
 
     def _interrupt(self, slot: _Slot) -> None:
         if slot.in_lane:
-            self._lane.stop(slot.claimed.job)
+            self._lane.stop(slot.claimed)
         elif slot.future:
             slot.future.cancel()
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from rq.job import Job
-
 from headrace.engine.execute import Finished, claim, perform
 from headrace.engine.handover import Taker
 from headrace.engine.prepare import Execution
@@ -24,6 +22,7 @@ from headrace.store import claims
 from headrace.store.claims import Delivery
 from headrace.store.workers import Load
 from headrace_worker.leases import Leases
+from headrace_worker.rq_claim import ClaimedJob
 from headrace_worker.runtime import Runtime, patiently
 
 DUPLICATE = "duplicate"
@@ -31,6 +30,8 @@ DUPLICATE = "duplicate"
 
 _STOPPED = Failed("the job was stopped", kind="Stopped", retryable=False)
 _LAST_SETTLEMENT_SECONDS = 2.0
+_SETTLEMENTS = 2
+"""Settlements at once: while one waits for the disk, the next is under way."""
 
 
 class Beside(Protocol):
@@ -68,7 +69,8 @@ class TaskLane:
         self._leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, self._lost_from_thread)
         self._seats: dict[TaskId, _Seat] = {}
         self._done: list[_Seat] = []
-        self._settling: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+        self._in_settlement = 0
         self._background: set[asyncio.Task[None]] = set()
         self._completed = 0
         self._failed = 0
@@ -83,13 +85,24 @@ class TaskLane:
         """What the worker's row shows."""
         return Load(len(self._seats), self._completed, self._failed)
 
-    def begin(self, jobs: Sequence[Job]) -> Sequence[asyncio.Future[JsonValue]]:
-        """Claims the jobs' tasks in one transaction and runs them. A job's result is its task's status."""
-        seats = [_Seat(delivery_of(job), self._loop.create_future()) for job in jobs]
-        self._spawn(self._claim_and_run(seats))
-        return [seat.future for seat in seats]
+    @property
+    def settling(self) -> int:
+        """Jobs whose nodes have ended: they wait for their settlement, or are in one."""
+        return len(self._done) + self._in_settlement
 
-    def stop(self, job: Job) -> None:
+    def begin(self, jobs: Sequence[ClaimedJob]) -> Sequence[asyncio.Future[JsonValue]]:
+        """Claims the jobs' tasks in one transaction and runs them. A job's result is its task's status."""
+        futures: list[asyncio.Future[JsonValue]] = [self._loop.create_future() for _ in jobs]
+        seats = []
+        for job, future in zip(jobs, futures, strict=True):
+            try:
+                seats.append(_Seat(delivery_of(job), future))
+            except ValueError as error:
+                future.set_exception(error)
+        self._spawn(self._claim_and_run(seats))
+        return futures
+
+    def stop(self, job: ClaimedJob) -> None:
         """Stops one job's node; its task fails."""
         delivery = delivery_of(job)
         seat = self._seats.get(delivery.task)
@@ -104,8 +117,8 @@ class TaskLane:
 
     async def hand_back(self) -> None:
         """Gives the tasks that still run back to the queue, stops their code and ends the lane."""
-        if self._settling is not None:
-            await asyncio.wait([self._settling], timeout=_LAST_SETTLEMENT_SECONDS)
+        if self._background:
+            await asyncio.wait(self._background, timeout=_LAST_SETTLEMENT_SECONDS)
         for seat in self._seats.values():
             if seat.code is not None:
                 seat.code.cancel()
@@ -144,30 +157,40 @@ class TaskLane:
             return
         seat.finished = Finished(execution, _STOPPED) if code.cancelled() else code.result()
         self._done.append(seat)
-        if self._settling is None:
-            self._settling = self._spawn(self._settle_all())
+        self._settle_soon()
 
-    async def _settle_all(self) -> None:
-        """Settles what has ended, group by group: whatever ends meanwhile is the next group."""
-        while self._done:
-            group, self._done = self._done, []
-            finished = [seat.finished for seat in group if seat.finished is not None]
-            try:
-                taker = Taker(self._runtime.worker_id, self._beside.idle_slots())
-                settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
-                for execution in settled.taken:
-                    self._take(execution)
-                self._beside.released(settled.released)
-                self._end(group, set(settled.late))
-                await self._runtime.push(settled.dispatches)
-            except Exception as error:
-                for seat in group:
-                    _answer(seat, error=error)
-            finally:
-                for seat in group:
-                    if seat.finished is not None:
-                        self._leave(seat, seat.finished.execution)
-        self._settling = None
+    def _settle_soon(self) -> None:
+        """Whatever ends while settlements are under way is the next group."""
+        if self._done and len(self._settling) < _SETTLEMENTS:
+            settling = self._spawn(self._settle_group())
+            self._settling.add(settling)
+            settling.add_done_callback(self._settled)
+
+    def _settled(self, settling: asyncio.Task[None]) -> None:
+        self._settling.discard(settling)
+        self._settle_soon()
+
+    async def _settle_group(self) -> None:
+        group, self._done = self._done, []
+        self._in_settlement += len(group)
+        finished = [seat.finished for seat in group if seat.finished is not None]
+        try:
+            taker = Taker(self._runtime.worker_id, self._beside.idle_slots())
+            settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
+            for execution in settled.taken:
+                self._take(execution)
+            self._beside.released(settled.released)
+            self._end(group, set(settled.late))
+            if settled.dispatches:
+                self._spawn(self._runtime.push(settled.dispatches))
+        except Exception as error:
+            for seat in group:
+                _answer(seat, error=error)
+        finally:
+            self._in_settlement -= len(group)
+            for seat in group:
+                if seat.finished is not None:
+                    self._leave(seat, seat.finished.execution)
 
     def _take(self, execution: Execution) -> None:
         """Runs a successor that was claimed as its parent was settled."""
@@ -211,10 +234,12 @@ class TaskLane:
         return task
 
 
-def delivery_of(job: Job) -> Delivery:
-    """What a job of `workflow-tasks` carries."""
-    task, attempt, delivery = job.args
-    return Delivery(TaskId.parse(task), attempt, delivery)
+def delivery_of(job: ClaimedJob) -> Delivery:
+    """What a job of `workflow-tasks` carries; raises ValueError when it carries something else."""
+    match job.args:
+        case [str(task), int(attempt), int(delivery)]:
+            return Delivery(TaskId.parse(task), attempt, delivery)
+    raise ValueError(f"job {job.id} is no delivery of a task")
 
 
 def _answer(seat: _Seat, result: JsonValue = None, error: Exception | None = None) -> None:

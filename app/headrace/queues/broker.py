@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar, assert_never
-from uuid import uuid4
 
 from redis import Redis
 from redis.client import Pipeline
 from rq import Queue
-from rq.job import Job, JobStatus
-from rq.serializers import JSONSerializer
-from rq.utils import now
 
 from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop, Withdraw
 from headrace.queues.connection import answering
 from headrace.queues.live import publish_stops
-from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, TASKS
-
-_TIMEOUT_MARGIN = 60
-"""Seconds that RQ waits longer than the engine, whose own timeout is to act first."""
-
-_RELEASE_TIMEOUT = 300
-_TASK_RESULT_TTL = 60
-_RELEASE_RESULT_TTL = 10
-_FAILURE_TTL = 86_400
+from headrace.queues.names import DEPENDENCIES, TASKS
+from headrace.queues.records import JobRecord, record_of
 
 _CHUNK = 1_000
 """Jobs a round trip: 10,000 in one pipeline would hold megabytes here and Redis' one thread there."""
@@ -91,10 +79,8 @@ class Broker:
             jobs = []
             for dispatch in dispatches:
                 match dispatch:
-                    case RunTask():
-                        jobs.append(_run_job(dispatch, self._connection))
-                    case Release():
-                        jobs.append(_release_job(dispatch, self._connection))
+                    case RunTask() | Release():
+                        jobs.append(record_of(dispatch))
                     case Withdraw():
                         pipeline.eval(_WITHDRAW, 1, _key(TASKS), *dispatch.job_ids)
                     case Stop():
@@ -105,12 +91,12 @@ class Broker:
             pipeline.execute()
 
 
-def _enqueue(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
+def _enqueue(pipeline: Pipeline, jobs: Sequence[JobRecord]) -> None:
     """What `Queue.enqueue_many` writes, with one push for a batch instead of one for each job."""
     for job in jobs:
-        job.save(pipeline=pipeline)
+        pipeline.hset(job.key, mapping=job.fields)
     for queue in (TASKS, DEPENDENCIES):
-        ids = [job.id for job in jobs if job.origin == queue]
+        ids = [job.id for job in jobs if job.queue == queue]
         if ids:
             pipeline.sadd(Queue.redis_queues_keys, _key(queue))
             pipeline.rpush(_key(queue), *ids)
@@ -118,59 +104,6 @@ def _enqueue(pipeline: Pipeline, jobs: Sequence[Job]) -> None:
 
 def _key(queue: str) -> str:
     return f"{Queue.redis_queue_namespace_prefix}{queue}"
-
-
-def job_of(dispatch: RunTask | Release, connection: Redis) -> Job:
-    """The job that a dispatch makes, not yet written."""
-    return (
-        _run_job(dispatch, connection)
-        if isinstance(dispatch, RunTask)
-        else _release_job(dispatch, connection)
-    )
-
-
-def _run_job(task: RunTask, connection: Redis) -> Job:
-    run, node = str(task.task.run_id), task.node_id
-    return _queued(
-        Job.create(
-            RUN_TASK,
-            args=[str(task.task), task.attempt, task.delivery],
-            id=task.job_id,
-            origin=TASKS,
-            description=f"run {run} node {node}",
-            meta={"run": run, "node": node},
-            timeout=math.ceil(task.timeout) + _TIMEOUT_MARGIN,
-            result_ttl=_TASK_RESULT_TTL,
-            failure_ttl=_FAILURE_TTL,
-            status=JobStatus.QUEUED,
-            connection=connection,
-            serializer=JSONSerializer,
-        )
-    )
-
-
-def _release_job(release: Release, connection: Redis) -> Job:
-    tasks = [str(task) for task in release.tasks]
-    return _queued(
-        Job.create(
-            RELEASE,
-            args=[tasks],
-            id=uuid4().hex,
-            origin=DEPENDENCIES,
-            description=f"release {tasks[0]}" + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""),
-            timeout=_RELEASE_TIMEOUT,
-            result_ttl=_RELEASE_RESULT_TTL,
-            failure_ttl=_FAILURE_TTL,
-            status=JobStatus.QUEUED,
-            connection=connection,
-            serializer=JSONSerializer,
-        )
-    )
-
-
-def _queued(job: Job) -> Job:
-    job.enqueued_at = now()
-    return job
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

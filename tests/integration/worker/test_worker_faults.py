@@ -47,7 +47,7 @@ async def test_what_a_killed_worker_had_claimed_is_found_abandoned(connection: R
     job = enqueue(connection)
     dead = Exchange(connection, Keys(QUEUE, "dead"))
     connection.hset("rq:worker:dead", "birth", "once")
-    assert dead.run(Request([], 1, "idle", None, None)).jobs[0].job.id == job.id
+    assert dead.run(Request([], [], 1, "idle", None, None)).jobs[0].job.id == job.id
     (entry,) = connection.zrange(f"rq:wip:{QUEUE}", 0, -1)
     connection.zadd(f"rq:wip:{QUEUE}", {entry: 1})
     connection.set(f"rq:clean_registries:{QUEUE}", 1, ex=800)  # by a worker killed while it cleaned
@@ -148,7 +148,7 @@ async def test_a_claim_whose_answer_got_lost_is_found(connection: Redis) -> None
         await until(lambda: len(lane.pending) == 2)
         hidden = enqueue(connection)
         # What a broken connection leaves behind: claimed by this worker, which was never told.
-        worker._exchange.run(Request([], 1, "busy", None, None))
+        worker._exchange.run(Request([], [], 1, "busy", None, None))
         assert a_queue(connection).is_empty()
         assert hidden.id in live_job_ids(connection, QUEUE)
         worker._in_doubt = True
@@ -169,7 +169,7 @@ async def test_an_end_that_is_sent_twice_counts_once(server: RedisProcess, conne
 
             def twice(request: Request) -> object:
                 sent.append(request)
-                run(Request(request.ended, 0, request.state, request.current_job, None))
+                run(Request([], request.ended, 0, request.state, request.current_job, None))
                 return run(request)
 
             worker._exchange.run = twice  # type: ignore[assignment,method-assign]
@@ -210,8 +210,8 @@ async def test_a_heartbeat_that_comes_too_late_revives_nothing(connection: Redis
     keys = Keys(QUEUE, "one")
     exchange = Exchange(connection, keys)
     connection.hset(keys.worker, "birth", "once")
-    (claimed,) = exchange.run(Request([], 1, "idle", None, None)).jobs
-    exchange.run(Request([Ended(claimed, now(), "result")], 0, "idle", None, None))
+    (claimed,) = exchange.run(Request([], [], 1, "idle", None, None)).jobs
+    exchange.run(Request([], [Ended(claimed, now(), "result")], 0, "idle", None, None))
     before = sorted(connection.scan_iter())
     assert renew(connection, keys, [claimed])
     assert sorted(connection.scan_iter()) == before
