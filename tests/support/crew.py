@@ -27,7 +27,8 @@ from support.rows import end_waits
 class Crew:
     """Delivers dispatches until none is left. twice: how likely one is delivered a second time.
 
-    started: how often each task's node was run; late: how many answers came too late.
+    started: how often each task's node was run; late: how many answers came too late; handed_over: how many
+    released their successors as they were settled.
     """
 
     engine: Engine
@@ -37,6 +38,7 @@ class Crew:
     waiting: list[Dispatch] = field(default_factory=list)
     started: dict[tuple[UUID, int, int], int] = field(default_factory=dict)
     late: int = 0
+    handed_over: int = 0
     _busy: int = 0
 
     async def deliver(self, dispatches: Sequence[Dispatch]) -> None:
@@ -84,6 +86,7 @@ class Crew:
             finished = [await perform(one, NoHttp()) for one in executions]
             settled = await settle(self.engine, finished, taker)
             self.late += len(settled.late)
+            self.handed_over += len(settled.released)
             self.push(settled.dispatches)
             executions = settled.taken
 
@@ -99,8 +102,11 @@ async def through_waits(crew: Crew, dispatches: Sequence[Dispatch]) -> None:
         await crew.deliver(woken)
 
 
-def random_graph(chance: random.Random, size: int, failing: float = 0.1) -> JsonObject:
-    """A graph of `script` nodes with joins of all kinds, failures, waits and sometimes `finally` nodes."""
+def random_graph(chance: random.Random, size: int, failing: float = 0.1, is_timed: bool = True) -> JsonObject:
+    """A graph of `script` nodes with joins of all kinds, failures, waits and sometimes `finally` nodes.
+
+    is_timed False: without what makes its end depend on who is first, and without `finally` nodes.
+    """
     nodes = [_random_node(chance, number, failing) for number in range(size)]
     edges = []
     for target in range(1, size):
@@ -108,10 +114,10 @@ def random_graph(chance: random.Random, size: int, failing: float = 0.1) -> Json
         for source in parents:
             options = {"on": chance.choice(("success",) * 8 + ("failure", "always"))} if failing else {}
             edges.append(edge(f"n{source}", f"n{target}", **options))
-        nodes[target] |= _random_join(chance, len(parents)) if failing and parents else {}
-    if chance.random() < 0.3:
+        nodes[target] |= _random_join(chance, len(parents), is_timed) if failing and parents else {}
+    if is_timed and chance.random() < 0.3:
         nodes.append(node("tidy") | {"finally": True})
-    fast = {"onFailure": "fail_fast"} if chance.random() < 0.2 else {}
+    fast = {"onFailure": "fail_fast"} if is_timed and chance.random() < 0.2 else {}
     return workflow(nodes, edges, **fast)
 
 
@@ -127,10 +133,11 @@ def _random_node(chance: random.Random, number: int, failing: float) -> JsonObje
     return made
 
 
-def _random_join(chance: random.Random, degree: int) -> JsonObject:
-    rules = ["all"] * 6 + ["all_done", "none_failed", "all_success", "any_failed", "all_failed"]
-    rule = chance.choice([*rules, "any_success", "any_success", f"quorum:{max(1, degree - 1)}"])
-    is_early = rule in ("any_success", "any_failed") or rule.startswith("quorum")
+def _random_join(chance: random.Random, degree: int, is_timed: bool) -> JsonObject:
+    rules = ["all"] * 6 + ["all_done", "none_failed", "all_success", "all_failed"]
+    early = ["any_success", "any_success", "any_failed", f"quorum:{max(1, degree - 1)}"]
+    rule = chance.choice([*rules, *early] if is_timed else rules)
+    is_early = rule in early
     if is_early and chance.random() < 0.5:
         return {"join": {"rule": rule, "onLosers": "cancel"}}
     return {"join": rule}

@@ -120,6 +120,38 @@ async def test_big_graphs_without_failures_complete_every_node_once(engine: Engi
     await assert_all_is_well(engine)
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_hand_over_comes_to_the_same_as_dependency_jobs(engine: Engine, seed: int) -> None:
+    """The same graphs with and without the shortcut: the same ends, outputs, errors and counts."""
+    chance = random.Random(seed)
+    graphs = [
+        random_graph(chance, chance.choice((3, 12, 30)), chance.choice((0.0, 0.03, 0.1)), is_timed=False)
+        for _ in range(15)
+    ]
+    quick = [run for graph in graphs for run in await started(engine, graph)]
+    slow = [run for graph in graphs for run in await started(engine, with_final(graph))]
+    crew = Crew(engine, chance)
+    await through_waits(crew, [one for run in quick + slow for one in run.dispatches])
+    for one, other in zip(quick, slow, strict=True):
+        assert await _came_to(engine, one.run_id) == await _came_to(engine, other.run_id)
+    assert crew.handed_over > 50
+    await assert_all_is_well(engine)
+
+
+async def _came_to(engine: Engine, run_id: UUID) -> list[list[object]]:
+    tasks = await sql(
+        engine.db,
+        "SELECT node_id, status, attempt, outcomes, output, error, edges_unresolved, edges_taken,"
+        " edges_failed, edges_cancelled, (SELECT array_agg(e.type || coalesce(e.message, '') ORDER BY e.id)"
+        "   FROM workflow_events e WHERE e.run_id = t.run_id AND e.position = t.position"
+        "   AND e.type <> 'task.queued') AS history"
+        " FROM workflow_tasks t WHERE run_id = $1 AND node_id <> 'tidy' ORDER BY node_id",
+        run_id,
+    )
+    (run,) = await sql(engine.db, "SELECT status, failed, skipped FROM workflow_runs WHERE id = $1", run_id)
+    return [list(row) for row in [run, *tasks]]
+
+
 async def _cancel(engine: Engine, run_id: UUID, crew: Crew, pause: float) -> bool:
     await asyncio.sleep(pause)
     try:

@@ -11,11 +11,12 @@ import pytest
 from headrace.graph.decide import Ended
 from headrace.graph.ids import TaskId
 from headrace.graph.states import ENDED, NOT_ENDED, TASK_MOVES, TaskStatus
-from headrace.store import claims, recovery, releases
+from headrace.store import claims, recovery, releases, shortcut
 from headrace.store.claims import Delivery, Settlement
 from headrace.store.db import Database, Record, Tx
 from headrace.store.recovery import Lost
 from headrace.store.releases import Move
+from headrace.store.shortcut import Completion, Holder, Outcome
 from headrace.store.tasks import Queued
 from support.rows import add_run, sql
 
@@ -58,6 +59,11 @@ def _operation(name: str, target: T, sources: set[T], act: Act) -> Operation:
     return Operation(name, frozenset(sources), target, act)
 
 
+def _hand_over(tx: Tx, token: int) -> Awaitable[Outcome]:
+    done = [Completion(task, token, "", None, (), ()) for task in ALL]
+    return shortcut.complete(tx, done, Holder(RUN, TOKEN, 30.0))
+
+
 TOKENS = dict.fromkeys(ALL, TOKEN)
 OPERATIONS = [
     _operation(
@@ -69,6 +75,7 @@ OPERATIONS = [
     _operation("complete", T.COMPLETED, {T.RUNNING}, _settling(T.COMPLETED)),
     _operation("fail", T.FAILED, {T.RUNNING}, _settling(T.FAILED)),
     _operation("park", T.WAITING, {T.RUNNING}, _settling(T.WAITING)),
+    _operation("hand over", T.COMPLETED, {T.RUNNING}, lambda tx: _hand_over(tx, TOKEN)),
     _operation("hand back", T.QUEUED, {T.RUNNING}, lambda tx: claims.hand_back(tx, TOKENS)),
     _operation(
         "queue",
@@ -182,6 +189,7 @@ async def test_whoever_has_another_token_changes_nothing(db: Database) -> None:
         assert (
             await claims.settle(tx, [Settlement(task, TOKEN + 1, T.COMPLETED, "") for task in ALL]) == set()
         )
+        assert await _hand_over(tx, TOKEN + 1) == Outcome([], [], [], [])
         assert await claims.renew(tx, other, 30.0) == set()
         assert await claims.hand_back(tx, other) == []
         assert await claims.held(tx, other) == []
@@ -199,3 +207,27 @@ async def test_a_renewal_prolongs_the_lease_by_the_database_s_clock(db: Database
         " WHERE status = 'running'",
     )
     assert 290 < row.left <= 300
+
+
+async def _hand_over_to(db: Database, status: T) -> Outcome:
+    """The running task completes; its one edge leads to the task of the given state."""
+    running, target = (STATES.index(one) for one in (T.RUNNING, status))
+    async with db.transaction() as tx:
+        done = Completion(ALL[running], TOKEN, "T", None, [target], [])
+        return await shortcut.complete(tx, [done], Holder(RUN, 8, 30.0))
+
+
+async def test_a_hand_over_releases_a_successor_whose_last_edge_this_was(db: Database) -> None:
+    await _one_of_each(db)
+    await sql(db, "UPDATE workflow_tasks SET edges_unresolved = 1 WHERE status = 'pending'")
+    outcome = await _hand_over_to(db, T.PENDING)
+    assert [one.task for one in outcome.queued] == [ALL[STATES.index(T.PENDING)]]
+    assert (await _rows(db))[T.PENDING].status == T.QUEUED
+
+
+@pytest.mark.parametrize("status", [one for one in STATES if one not in (T.PENDING, T.RUNNING)])
+async def test_a_hand_over_leaves_a_successor_alone_that_is_not_pending(db: Database, status: T) -> None:
+    before = await _one_of_each(db)
+    outcome = await _hand_over_to(db, status)
+    assert (len(outcome.released), list(outcome.queued), list(outcome.claimed)) == (1, [], [])
+    assert (await _rows(db))[status] == before[status]
