@@ -13,6 +13,7 @@ from benchmarks.calls import run_calls
 from benchmarks.floors import run_floors
 from benchmarks.growth import run_growth
 from benchmarks.history import run_history
+from benchmarks.machine import describe
 from benchmarks.memory import run_memory
 from benchmarks.options import Options
 from benchmarks.processes import say
@@ -21,6 +22,7 @@ from benchmarks.sample import Figures
 from benchmarks.servers import Servers, servers
 from benchmarks.starts import run_starts
 from benchmarks.targets import verdicts
+from benchmarks.writing import write
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,17 +31,20 @@ def main(arguments: Sequence[str]) -> int:
     logging.getLogger("headrace").setLevel(logging.WARNING)
     figures, began = Figures(), time.monotonic()
     with servers() as where:
-        asyncio.run(_run(options, where, figures))
-    say(report.text(figures, verdicts(figures)))
+        facts = asyncio.run(_run(options, where, figures))
+    found = verdicts(figures)
+    say(report.text(figures, found))
+    for path in write(options, figures, found, facts):
+        say(f"wrote {path}")
     say(f"took {time.monotonic() - began:.0f} s")
     return 1 if figures.wrong else 0
 
 
-async def _run(options: Options, where: Servers, figures: Figures) -> None:
+async def _run(options: Options, where: Servers, figures: Figures) -> dict[str, str]:
+    facts = {"run": f"{options.rounds} rounds, {options.processes} processes", **await describe(where)}
+    for name, value in facts.items():
+        say(f"{name:12} {value}")
     await run_floors(where, figures)
-    await run_rounds(options, where, figures)
-    await run_calls(options, where, figures)
-    await run_starts(options, where, figures)
-    await run_growth(options, where, figures)
-    await run_history(options, where, figures)
-    await run_memory(options, where, figures)
+    for part in (run_rounds, run_calls, run_starts, run_growth, run_history, run_memory):
+        await part(options, where, figures)
+    return facts

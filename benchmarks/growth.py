@@ -21,9 +21,10 @@ from benchmarks.sample import OURS, Figures
 from benchmarks.servers import Servers
 
 KINDS: dict[str, Callable[[int], Graph]] = {"chain": chain, "fan": fan, "random": tangle}
-LARGEST = 10_000
+SIZES = (10, 100, 1_000, 10_000)
+LARGEST = SIZES[-1]
 
-_REPEATS = {10: 30, 100: 7, 1_000: 3, LARGEST: 1}
+_REPEATS = dict(zip(SIZES, (30, 7, 3, 1), strict=True))
 
 
 async def run_growth(options: Options, where: Servers, figures: Figures) -> None:

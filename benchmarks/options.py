@@ -32,6 +32,12 @@ class Options:
     quick: bool
     out: Path | None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether everything is run as the documentation shows it."""
+        everybody = {OURS, *(peer.name for peer in PEERS)}
+        return not self.quick and self.only == set(PARTS) and self.peers == everybody
+
     def wants(self, part: str) -> bool:
         return part in self.only
 
