@@ -12,7 +12,7 @@ from typing import TypeAlias
 from redis import Redis
 
 Snapshot: TypeAlias = dict[str, str]
-"""`<key>`, `<key> ttl`, `<key> <field>` -> type, time to live, value."""
+"""`<key>`, `<key> expires`, `<key> <field>` -> type, time to live, value."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _MOMENT = re.compile(r"\d{10}\.\d+")
@@ -37,7 +37,7 @@ def _lines(connection: Redis, key: str) -> Iterable[tuple[str, str]]:
     kind = connection.type(key).decode()
     yield name, kind
     ttl = connection.ttl(key)
-    yield f"{name} ttl", "none" if ttl == -1 else _rounded(ttl)
+    yield f"{name} expires", "none" if ttl == -1 else _rounded(ttl)
     for field, value in _content(connection, key, kind):
         yield f"{name} {_EXECUTION.sub('<execution>', field)}", value
 

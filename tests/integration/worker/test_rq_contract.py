@@ -40,7 +40,7 @@ JOBS: dict[str, Callable[[Redis], object]] = {
     ),
 }
 
-# A stock worker renews nothing while a job runs, so its keys must outlive the job's timeout. We renew ours every
+# A stock worker renews nothing while a job runs, so its keys must outlive its timeout. We renew ours each
 # 30 s and let them expire after 90 s: a dead worker's jobs are found after that, whatever their timeout.
 ALLOWED_WHILE_RUNNING = {
     "rq:worker:one expires",
