@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
 from sqlalchemy import Column, make_url
@@ -16,6 +18,8 @@ from sqlmodel import SQLModel
 from headrace.api.main import create_app
 from headrace.config import Settings
 from headrace.graph.states import mermaid
+from headrace.nodes.base import Config, NodeType
+from headrace.nodes.builtin import builtin
 from headrace.store import tables
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -118,11 +122,47 @@ def commands() -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
+def node_types() -> str:
+    """Each node type: what it does, the labels of its out-edges, its settings."""
+    return "\n\n".join(one_node_type(kind) for kind in builtin())
+
+
+def one_node_type(kind: NodeType[Config]) -> str:
+    names = " or ".join(f"`{name}`" for name in (kind.type, *kind.aliases))
+    schema = kind.config_model.model_json_schema()
+    lines = [f"### {names}", "", kind.description]
+    if kind.branching:
+        lines += ["", "Its out-edges may carry a branch label."]
+    if schema["properties"]:
+        lines += ["", "| setting | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in schema["properties"].items():
+        lines.append(
+            f"| `{name}` | {shape(field)} | {shown(field.get('default'))} | {field['description']} |"
+        )
+    return "\n".join(lines)
+
+
+def shape(field: dict[str, Any]) -> str:
+    """The JSON type of a setting, in a word or two."""
+    if "anyOf" in field:
+        return " or ".join(shape(one) for one in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field.get("type") == "array":
+        return f"list of {shape(field['items'])}" if field.get("items") else "list"
+    return str(field.get("type", "object" if "$ref" in field else "any"))
+
+
+def shown(value: object) -> str:
+    return "" if value in (None, "", [], {}) else f"`{json.dumps(value)}`"
+
+
 PARTS: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "settings": (DOCS / "reference" / "settings.md", settings_table),
     "states": (DOCS / "discussions" / "state-machine.md", state_diagram),
     "endpoints": (DOCS / "reference" / "http-api.md", endpoints),
     "commands": (DOCS / "reference" / "cli.md", commands),
+    "node-types": (DOCS / "reference" / "node-types.md", node_types),
     "tables": (DOCS / "reference" / "database.md", tables_list),
 }
 

@@ -75,7 +75,6 @@ async def test_roles_may_do_what_they_are_for(guarded: httpx.AsyncClient) -> Non
     [
         ("GET", "/workflows", Role.VIEWER),
         ("GET", "/rq/", Role.VIEWER),
-        ("POST", "/workflows/api/mock/lead-scoring/analyze", Role.VIEWER),
         ("POST", "/workflows/1/execute", Role.OPERATOR),
         ("POST", "/workflows/1/trigger/", Role.OPERATOR),
         ("POST", "/workflows/1/runs/2/cancel", Role.OPERATOR),
