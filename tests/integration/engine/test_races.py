@@ -92,6 +92,28 @@ async def test_b9_forty_runs_that_fan_out_and_in_run_every_node_once(engine: Eng
     await assert_all_is_well(engine)
 
 
+async def test_hand_overs_and_dependency_jobs_count_down_the_same_joins(engine: Engine) -> None:
+    """Half of the parents have an edge that is not taken, so they take the ordinary way to the same join."""
+    names = [f"w{number}" for number in range(16)]
+    document = workflow(
+        [*map(node, names), node("never"), node("join"), node("last")],
+        [
+            *(edge(name, "join") for name in names),
+            *(edge(name, "never", when={"==": [1, 2]}) for name in names[::2]),
+            edge("join", "last"),
+        ],
+    )
+    runs = await started(engine, document, 30)
+    crew = Crew(engine, random.Random(16), workers=16)
+    await crew.deliver([one for run in runs for one in run.dispatches])
+    assert set(crew.started.values()) == {1}
+    assert crew.handed_over >= 30 * 8
+    rows = await sql(engine.db, "SELECT status, count(*) AS n FROM workflow_runs GROUP BY status")
+    assert [(row.status, row.n) for row in rows] == [("succeeded", 30)]
+    await assert_queued_once(engine)
+    await assert_all_is_well(engine)
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_graphs_end_whatever_happens_in_them(engine: Engine, seed: int) -> None:
     chance = random.Random(seed)
