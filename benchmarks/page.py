@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.growth import KINDS, SIZES
-from benchmarks.peers.catalogue import PEERS
+from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.report import cell, markdown, table, verdict_table
 from benchmarks.sample import OURS, Figures
 from benchmarks.shapes import SHAPES
@@ -48,12 +48,13 @@ def page(figures: Figures, found: Sequence[Verdict], facts: Mapping[str, str], w
         markdown(verdict_table(found)) + "\n",
         "## Growth\n",
         markdown(growth_table(figures)) + "\n",
+        markdown(buffers_table(figures)) + "\n",
         _more(figures),
         "## Who ran how\n",
-        markdown(peers_table()) + "\n",
+        markdown(peers_table(), numbers=False) + "\n",
         _HOW,
         "## The machine\n",
-        markdown([["", ""], *([name, value] for name, value in facts.items())]).replace("---:", "---") + "\n",
+        markdown([["", ""], *([name, value] for name, value in facts.items())], numbers=False) + "\n",
         _wrong(figures),
     ]
     return "\n".join(section for section in sections if section)
@@ -75,6 +76,20 @@ def growth_table(figures: Figures) -> list[list[str]]:
     return [["one run at a time", *(f"{size:,} nodes" for size in SIZES)], *rows]
 
 
+def buffers_table(figures: Figures) -> list[list[str]]:
+    """Buffers a completion by kind, size and fullness of the database."""
+    columns = {
+        "100 nodes": "empty {kind} 100 buffers",
+        "10,000 nodes": "empty {kind} 10000 buffers",
+        "100 nodes beside 1,000,000 old tasks": "full {kind} 100 buffers",
+    }
+    rows = [
+        [kind, *(cell(figures, key.format(kind=kind), OURS, ".1f") for key in columns.values())]
+        for kind in KINDS
+    ]
+    return [["buffers a completion", *columns], *rows]
+
+
 def _more(figures: Figures) -> str:
     """Lines about what has no peer."""
     lines = [
@@ -87,16 +102,6 @@ def _more(figures: Figures) -> str:
         ("a select, p50", "floor select p50 ms", "PostgreSQL", ".3f", "ms"),
         ("a Redis PING, p50", "floor ping p50 ms", "Redis", ".3f", "ms"),
         ("an fdatasync, p50", "floor fdatasync p50 ms", "disk", ".3f", "ms"),
-        ("chain of 100, empty database", "empty chain 100 buffers", OURS, ".1f", "buffers a completion"),
-        (
-            "the same beside 1,000,000 old tasks",
-            "full chain 100 buffers",
-            OURS,
-            ".1f",
-            "buffers a completion",
-        ),
-        ("fan of 100, empty database", "empty fan 100 buffers", OURS, ".1f", "buffers a completion"),
-        ("beside 1,000,000 old tasks", "full fan 100 buffers", OURS, ".1f", "buffers a completion"),
         ("Redis with idle workers", "memory Redis idle MB", "Redis", ".2f", "MB"),
         ("Redis after S4", "memory Redis loaded MB", "Redis", ".2f", "MB"),
         ("Redis after the results' time to live", "memory Redis after MB", "Redis", ".2f", "MB"),
@@ -107,9 +112,14 @@ def _more(figures: Figures) -> str:
 
 def peers_table() -> list[list[str]]:
     """How each was set up, and what it could not declare."""
-    ours = [OURS, "PostgreSQL", "default settings", "-"]
-    rows = [[peer.name, peer.keeps, peer.settings, ", ".join(peer.by_hand) or "-"] for peer in PEERS]
-    return [["", "keeps each step in", "settings", "walks by code of ours"], ours, *rows]
+    ours = [OURS, "PostgreSQL", "default settings", "", "all"]
+    rows = [[peer.name, peer.keeps, peer.settings, ", ".join(peer.by_hand), _share(peer)] for peer in PEERS]
+    head = ["", "keeps each step in", "settings", "walked by code of ours", "of the runs of S0 and S4"]
+    return [head, ours, *rows]
+
+
+def _share(peer: Peer) -> str:
+    return "all" if peer.divide == 1 else f"1/{peer.divide}"
 
 
 def _wrong(figures: Figures) -> str:

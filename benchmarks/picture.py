@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from html import escape
 
 from benchmarks.growth import KINDS, SIZES
+from benchmarks.peers.catalogue import RQ_SIMPLE
 from benchmarks.sample import OURS, Figures
+from benchmarks.shapes import NOOP
 
 WIDTH = 920
 _PANEL, _GAP, _LINE, _LABEL = 440, 40, 24, 130
@@ -46,6 +48,8 @@ def picture(figures: Figures) -> str:
 
 def _bars(figures: Figures, key: str) -> list[tuple[str, float]]:
     people = [(who, figures.median(key, who)) for who in figures.people()]
+    if key == "S4 nodes/s":
+        people.append(("bare RQ's jobs", figures.median(f"{NOOP} nodes/s", RQ_SIMPLE)))
     return [(who, value) for who, value in people if value is not None]
 
 

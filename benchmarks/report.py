@@ -56,9 +56,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
+    """A table; numbers: all columns but the first stand to the right."""
     head, *body = rows
-    rule = ["---", *("---:" for _ in head[1:])]
+    rule = ["---", *("---:" if numbers else "---" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))
 
 

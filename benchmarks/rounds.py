@@ -12,7 +12,7 @@ from benchmarks.ours.fleet import Fleet, fleet
 from benchmarks.ours.run import measure
 from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.peers.environments import NotInstalled
-from benchmarks.peers.session import PeerFailed, session
+from benchmarks.peers.session import PeerFailed, Setting, session
 from benchmarks.processes import peak_mb, resident_mb, say
 from benchmarks.sample import OURS, Figures, Sample
 from benchmarks.servers import Servers
@@ -30,7 +30,7 @@ async def run_rounds(options: Options, where: Servers, figures: Figures) -> None
         if OURS in options.peers:
             await _our_round(options, where, shapes, figures)
         for peer in peers:
-            _peer_round(peer, options, where, shapes, figures)
+            await _peer_round(peer, options, where, shapes, figures)
 
 
 def _sized(shape: Shape, options: Options) -> Shape:
@@ -67,7 +67,7 @@ async def _our_shape(workers: Fleet, shape: Shape, figures: Figures) -> None:
     try:
         sample, course = await measure(workers, shape)
     except TooSlow as error:
-        figures.take(Sample(OURS, shape.name, shape.nodes, 0, wrong=str(error)))
+        _take(Sample(OURS, shape.name, shape.nodes, 0, wrong=str(error)), figures)
         return
     _take(sample, figures)
     if shape.name == S4 and not sample.wrong:
@@ -76,18 +76,20 @@ async def _our_shape(workers: Fleet, shape: Shape, figures: Figures) -> None:
         figures.add("memory after S4 MB", OURS, max(map(peak_mb, workers.processes.pids)))
 
 
-def _peer_round(
+async def _peer_round(
     peer: Peer, options: Options, where: Servers, shapes: Sequence[Shape], figures: Figures
 ) -> None:
     wanted = [shape for shape in shapes if shape.name in peer.shapes]
     if not wanted:
         return
-    with session(peer, where.redis(peer.database), options.processes, where.folder) as running:
+    database_url = await where.new_database(migrated=False) if peer.needs_database else ""
+    setting = Setting(where.redis(peer.database), options.processes, where.folder, database_url)
+    with session(peer, setting) as running:
         for shape in wanted:
             try:
                 _take(running.measure(shape), figures)
             except PeerFailed as error:
-                figures.take(Sample(peer.name, shape.name, shape.nodes, 0, wrong=str(error)))
+                _take(Sample(peer.name, shape.name, shape.nodes, 0, wrong=str(error)), figures)
                 return
 
 

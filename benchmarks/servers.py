@@ -23,6 +23,7 @@ RQ_IN_REDIS = 1
 CELERY_IN_REDIS = 2
 DRAMATIQ_IN_REDIS = 3
 BULLMQ_IN_REDIS = 4
+DBOS_IN_REDIS = 5
 
 
 @dataclass(frozen=True)

@@ -82,34 +82,30 @@ def _starts(figures: Figures) -> list[Verdict]:
 
 
 def _growth(figures: Figures) -> list[Verdict]:
-    def slower(big: str, small: str) -> float | None:
-        return _ratio(figures.median(small), figures.median(big))
+    return [one for kind in ("chain", "fan", "random") for one in _growth_of(kind, figures)]
 
-    shapes = [
+
+def _growth_of(kind: str, figures: Figures) -> list[Verdict]:
+    """Times and buffers a node: large over small, beside old tasks over alone."""
+
+    def slower(big: str, small: str) -> float | None:
+        return _ratio(figures.median(f"{small} nodes/s"), figures.median(f"{big} nodes/s"))
+
+    def more(big: str, small: str) -> float | None:
+        return _ratio(figures.median(f"{big} buffers"), figures.median(f"{small} buffers"))
+
+    large, small = f"growth {kind} 10000", f"growth {kind} 100"
+    full, empty, empty_large = f"full {kind} 100", f"empty {kind} 100", f"empty {kind} 10000"
+    accepted = figures.median(f"growth {kind} accepted s")
+    return [
+        Verdict(f"{kind} of 10,000: time a node over 100's", slower(large, small), 1.5, False),
+        Verdict(f"{kind} of 10,000: buffers a node over 100's", more(empty_large, empty), 1.2, False),
         Verdict(
-            f"{kind} of 10,000 nodes: time a node over 100's",
-            slower(f"growth {kind} 10000 nodes/s", f"growth {kind} 100 nodes/s"),
-            1.5,
-            at_least=False,
-        )
-        for kind in ("chain", "fan", "random")
+            f"{kind} of 100, 1,000,000 old tasks: time a node over none", slower(full, empty), 1.5, False
+        ),
+        Verdict(f"{kind} of 100, 1,000,000 old tasks: buffers over none", more(full, empty), 1.2, False),
+        Verdict(f"{kind} of 10,000 accepted in", accepted, 2, False, "s"),
     ]
-    old: list[Verdict] = []
-    for kind in ("chain", "fan"):
-        full, empty = f"full {kind} 100", f"empty {kind} 100"
-        times = slower(f"{full} nodes/s", f"{empty} nodes/s")
-        buffers = _ratio(figures.median(f"{full} buffers"), figures.median(f"{empty} buffers"))
-        old += [
-            Verdict(f"{kind} of 100 beside 1,000,000 old tasks: time a node over empty", times, 1.5, False),
-            Verdict(f"{kind} of 100 beside them: buffers a completion over empty", buffers, 1.2, False),
-        ]
-    accepted = [
-        Verdict(
-            f"{kind} of 10,000 nodes accepted in", figures.median(f"growth {kind} accepted s"), 2, False, "s"
-        )
-        for kind in ("chain", "fan", "random")
-    ]
-    return [*shapes, *old, *accepted]
 
 
 def _memory(figures: Figures) -> list[Verdict]:

@@ -16,7 +16,7 @@ from benchmarks.processes import ROOT
 from benchmarks.shapes import NOOP, S1, S2, S3, S4
 
 RQ_SIMPLE, RQ_FORK, RQ_GRAPH = "RQ SimpleWorker", "RQ fork Worker", "RQ depends_on"
-CELERY, DRAMATIQ, BULLMQ = "Celery", "dramatiq", "BullMQ"
+CELERY, DRAMATIQ, BULLMQ, DBOS = "Celery", "dramatiq", "BullMQ", "DBOS"
 
 _SCRIPTS = "benchmarks.peers.scripts"
 
@@ -27,7 +27,8 @@ class Peer:
 
     database: its number in Redis. worker: a command; `{processes}` in it is their number, and it is started
     once, else as many times as there are processes. by_hand: shapes that it cannot declare and that its code
-    here walks by itself. divide: slow ones run a part of the many runs of S0 and S4.
+    here walks by itself. divide: slow ones run a part of the many runs of S0 and S4. needs_database: an empty
+    one of PostgreSQL.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Peer:
     divide: int = 1
     env: tuple[tuple[str, str], ...] = ()
     folder: str = str(ROOT)
+    needs_database: bool = False
 
 
 def _rq(name: str, worker_class: str, shapes: tuple[str, ...], divide: int = 1) -> Peer:
@@ -101,5 +103,18 @@ PEERS = (
         by_hand=(S2, S3, S4),
         env=(("BENCH_CONCURRENCY", "50"),),
         folder=str(NODE_HOME),
+    ),
+    Peer(
+        name=DBOS,
+        keeps="PostgreSQL",
+        settings="a workflow a run from a queue polled every 10 ms; a run's steps in one process",
+        environment=PythonEnvironment("dbos", ("dbos==3.4.0", "redis==8.1.0")),
+        database=servers.DBOS_IN_REDIS,
+        worker=("python", "-m", f"{_SCRIPTS}.dbos_worker"),
+        driver=("python", "-m", f"{_SCRIPTS}.dbos_driver"),
+        shapes=(S1, S2, S3, S4),
+        by_hand=(S1, S2, S3, S4),
+        divide=3,
+        needs_database=True,
     ),
 )

@@ -82,18 +82,30 @@ def _span(one: JsonValue) -> Span:
     return Span(run, node, start, end)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a peer gets. database_url: empty unless it needs one. folder: for logs."""
+
+    redis_url: str
+    processes: int
+    folder: Path
+    database_url: str = ""
+
+
 @contextmanager
-def session(peer: Peer, redis_url: str, processes: int, folder: Path) -> Iterator[PeerSession]:
+def session(peer: Peer, setting: Setting) -> Iterator[PeerSession]:
     """Starts a peer's workers and driver on an emptied Redis database; both end with the block."""
+    redis_url, processes = setting.redis_url, setting.processes
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
     env = {
         "BENCH_REDIS": redis_url,
+        "BENCH_DATABASE": setting.database_url,
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         **dict(peer.env),
     }
-    log = folder / f"{peer.name.replace(' ', '-')}.log"
+    log = setting.folder / f"{peer.name.replace(' ', '-')}.log"
     with Processes(env, log, Path(peer.folder)) as workers, _driver(peer, env, log) as driver:
         command = [part.format(redis=redis_url, processes=processes) for part in peer.worker]
         command[0] = peer.environment.program(command[0])

@@ -101,7 +101,7 @@ def test_growth_compares_the_time_a_node_takes() -> None:
     found = Figures()
     found.add("growth chain 100 nodes/s", OURS, 900)
     found.add("growth chain 10000 nodes/s", OURS, 450)
-    verdict = next(one for one in verdicts(found) if one.text.startswith("chain of 10,000"))
+    verdict = next(one for one in verdicts(found) if one.text.startswith("chain of 10,000: time"))
     assert (verdict.value, verdict.word) == (2.0, "short")
     assert growth_table(found)[1] == ["chain, nodes/s", "-", "900", "-", "450"]
 

@@ -13,7 +13,7 @@ from benchmarks.ours.client import client
 from benchmarks.ours.fleet import Fleet, fleet
 from benchmarks.ours.run import Course, measure
 from benchmarks.peers.catalogue import PEERS, RQ_GRAPH, RQ_SIMPLE
-from benchmarks.peers.session import session
+from benchmarks.peers.session import Setting, session
 from benchmarks.processes import peak_mb, resident_mb
 from benchmarks.sample import Sample
 from benchmarks.shapes import Shape
@@ -92,11 +92,12 @@ async def test_what_rqs_books_lack_is_found(workers: Fleet, monkeypatch: pytest.
 
 def test_a_peer_is_measured_and_checked(redis_url: str, tmp_path: Path) -> None:
     peers = {peer.name: replace(peer, divide=1) for peer in PEERS}
-    with session(peers[RQ_GRAPH], redis_url, 1, tmp_path) as running:
+    setting = Setting(redis_url, 1, tmp_path)
+    with session(peers[RQ_GRAPH], setting) as running:
         diamonds = running.measure(DIAMONDS)
         chain = running.measure(TINY)
     assert (diamonds.wrong, diamonds.nodes, len(chain.hops)) == ("", 20, 4)
-    with session(peers[RQ_SIMPLE], redis_url, 1, tmp_path) as running:
+    with session(peers[RQ_SIMPLE], setting) as running:
         jobs = running.measure(Shape("S0", "10 jobs", (1,), runs=10, drained=True))
     assert (jobs.wrong, jobs.nodes) == ("", 10)
 
