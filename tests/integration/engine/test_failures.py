@@ -358,3 +358,14 @@ async def test_without_cancel_an_early_join_lets_the_others_run(engine: Engine) 
         engine.db, "SELECT count(*) AS n FROM workflow_events WHERE type = 'task.queued' AND node_id = 'join'"
     )
     assert count.n == 1
+
+
+async def test_fail_fast_delivers_nothing_that_it_has_just_cancelled(engine: Engine) -> None:
+    document = workflow(
+        [fails("bad"), node("note")], [edge("bad", "note", on="always")], onFailure="fail_fast"
+    )
+    run = await started(engine, document)
+    (release,) = await deliver(engine, run.dispatches[0])
+    assert [one for one in await deliver(engine, release) if isinstance(one, RunTask)] == []
+    assert await statuses_of(engine, run.run_id) == {"bad": "failed", "note": "cancelled"}
+    assert await status_of(engine, run.run_id) == "failed"
