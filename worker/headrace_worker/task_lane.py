@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from headrace.engine.execute import Finished, claim, perform
+from headrace.engine.execute import Finished, claim, is_instant, perform, perform_at_once
 from headrace.engine.handover import Taker
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
@@ -143,10 +143,15 @@ class TaskLane:
                 _answer(seat, DUPLICATE)
             else:
                 self._run(seat, execution)
+        self._settle_soon()
 
     def _run(self, seat: _Seat, execution: Execution) -> None:
         self._seats[execution.task] = seat
         self._leases.hold(execution.task, execution.claim.token)
+        if is_instant(execution):
+            seat.finished = perform_at_once(execution, self._runtime.http)
+            self._done.append(seat)
+            return
         seat.code = self._loop.create_task(perform(execution, self._runtime.http))
         seat.code.add_done_callback(partial(self._performed, seat, execution))
 
@@ -179,6 +184,7 @@ class TaskLane:
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
             for execution in settled.taken:
                 self._take(execution)
+            self._settle_soon()
             self._beside.released(settled.released)
             self._end(group, set(settled.late))
             if settled.dispatches:

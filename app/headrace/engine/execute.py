@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -84,22 +84,50 @@ async def perform(execution: Execution, http: Http) -> Finished:
     """Runs the node's code outside any transaction, under its timeout. Never raises but CancelledError."""
     if execution.failure is not None:
         return Finished(execution, execution.failure)
-    position, node = execution.task.position, execution.node
-    kind, config = execution.program.types[position], execution.program.configs[position]
-    context = _context(execution, http)
-    step = kind.resume if execution.claim.waits_for not in (None, RETRY) else kind.start
-    limit = asyncio.timeout(node.attempt_timeout)
+    limit = asyncio.timeout(execution.node.attempt_timeout)
     try:
         async with limit:
-            return Finished(execution, await step(context, config))
-    except HeadraceError as error:
-        return Finished(execution, Failed(error.message, kind=error.code, retryable=False))
-    except (Exception, SystemExit) as error:  # the one place that makes a failure of a node's crash
-        if limit.expired():
-            message = f"the attempt took longer than {node.attempt_timeout:g} s"
+            return Finished(execution, await _step(execution, http))
+    except (Exception, SystemExit) as error:
+        if limit.expired() and not isinstance(error, HeadraceError):
+            message = f"the attempt took longer than {execution.node.attempt_timeout:g} s"
             return Finished(execution, Failed(message, kind="Timeout"))
-        _log.exception("node_crashed", task=str(execution.task), node=node.id)
-        return Finished(execution, Failed(f"{type(error).__name__}: {error}", kind=type(error).__name__))
+        return _crashed(execution, error)
+
+
+def is_instant(execution: Execution) -> bool:
+    """Whether `perform_at_once` may run it."""
+    return execution.failure is not None or execution.program.types[execution.task.position].is_instant
+
+
+def perform_at_once(execution: Execution, http: Http) -> Finished:
+    """As `perform`, for a node that never waits: without a task of the loop and without a timeout."""
+    if execution.failure is not None:
+        return Finished(execution, execution.failure)
+    step = _step(execution, http)
+    try:
+        step.send(None)
+    except StopIteration as end:
+        return Finished(execution, end.value)
+    except (Exception, SystemExit) as error:
+        return _crashed(execution, error)
+    step.close()
+    return _crashed(execution, RuntimeError(f"a node of type '{execution.node.type}' must not wait"))
+
+
+def _step(execution: Execution, http: Http) -> Coroutine[None, None, Outcome]:
+    position = execution.task.position
+    kind, config = execution.program.types[position], execution.program.configs[position]
+    step = kind.resume if execution.claim.waits_for not in (None, RETRY) else kind.start
+    return step(_context(execution, http), config)
+
+
+def _crashed(execution: Execution, error: BaseException) -> Finished:
+    """The one place that makes a failure of what a node's code raised."""
+    if isinstance(error, HeadraceError):
+        return Finished(execution, Failed(error.message, kind=error.code, retryable=False))
+    _log.exception("node_crashed", task=str(execution.task), node=execution.node.id)
+    return Finished(execution, Failed(f"{type(error).__name__}: {error}", kind=type(error).__name__))
 
 
 def _context(execution: Execution, http: Http) -> NodeContext:

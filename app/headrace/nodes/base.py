@@ -170,6 +170,7 @@ class NodeType(Generic[C]):
     """A node type. Subclasses set the class variables and write `start()`.
 
     branching: its out-edges may carry labels; `branches()` says which. group: the palette's heading.
+    is_instant: its code never waits and is quick, so it is run on the spot, without a timeout.
     """
 
     type: ClassVar[str]
@@ -177,6 +178,7 @@ class NodeType(Generic[C]):
     description: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     branching: ClassVar[bool] = False
+    is_instant: ClassVar[bool] = False
     config_model: ClassVar[ConfigModel]
 
     def branches(self, config: C) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class Decision(NodeType[DecisionConfig]):
     group = "Logic & Control"
     description = "Goes every way whose rules hold for its input: none, one or several."
     branching = True
+    is_instant = True
     config_model = DecisionConfig
 
     def branches(self, config: DecisionConfig) -> tuple[str, ...]:

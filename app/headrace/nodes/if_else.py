@@ -46,6 +46,7 @@ class IfElse(NodeType[IfElseConfig]):
     group = "Logic & Control"
     description = "Goes one of two ways, by a condition on its input."
     branching = True
+    is_instant = True
     config_model = IfElseConfig
 
     def branches(self, config: IfElseConfig) -> tuple[str, ...]:  # noqa: ARG002

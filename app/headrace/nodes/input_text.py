@@ -59,6 +59,7 @@ class InputText(NodeType[InputTextConfig]):
     type = "inputText"
     group = "Input & Data"
     description = "Starts a run with a form: named values with defaults and rules."
+    is_instant = True
     config_model = InputTextConfig
 
     def check(self, config: InputTextConfig) -> Iterable[Problem]:

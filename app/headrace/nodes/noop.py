@@ -16,6 +16,7 @@ class Noop(NodeType[NoopConfig]):
     type = "noop"
     group = "Logic & Control"
     description = "Does nothing and passes its input on: a place where edges meet."
+    is_instant = True
     config_model = NoopConfig
 
     async def start(self, context: NodeContext, config: NoopConfig) -> Outcome:

@@ -24,6 +24,7 @@ class Notification(NodeType[NotificationConfig]):
     type = "notification"
     group = "Actions"
     description = "Writes a text into the run's log, filled in with values of its input."
+    is_instant = True
     config_model = NotificationConfig
 
     async def start(self, context: NodeContext, config: NotificationConfig) -> Outcome:
