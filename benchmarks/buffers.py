@@ -11,8 +11,9 @@ import asyncpg
 
 from benchmarks import servers
 from benchmarks.graphs import Graph
-from benchmarks.ours.client import TooSlow, client
+from benchmarks.ours.client import client
 from benchmarks.ours.fleet import fleet
+from benchmarks.processes import TooSlow
 from benchmarks.servers import Servers
 
 _LEFT_SECONDS = 15.0

@@ -6,10 +6,10 @@ from benchmarks import servers
 from benchmarks.graphs import Graph, layered
 from benchmarks.http import LateServer, late_server
 from benchmarks.options import Options
-from benchmarks.ours.client import TooSlow, client
+from benchmarks.ours.client import client
 from benchmarks.ours.fleet import Fleet, fleet
 from benchmarks.ours.run import run_graph
-from benchmarks.processes import say
+from benchmarks.processes import TooSlow, say
 from benchmarks.sample import OURS, Figures, Sample
 from benchmarks.servers import Servers
 from headrace.graph.json_types import JsonObject

@@ -18,6 +18,10 @@ from headrace.local.child import Child, Terms
 ROOT = Path(__file__).parents[1]
 
 
+class TooSlow(Exception):
+    """Something has not come up, or has not ended, within its time, or its process has died."""
+
+
 @dataclass
 class Processes:
     """Some processes with one environment and one log; they end with the block, or with this process."""
@@ -51,11 +55,11 @@ class Processes:
             os.killpg(pid, number)
 
     def require_alive(self) -> None:
-        """Raises RuntimeError with the end of the log when one has ended."""
+        """Raises TooSlow with the end of the log when one has ended."""
         for child in self.children:
             code = child.poll()
             if code is not None:
-                raise RuntimeError(f"a process ended with {code}: {self.log_end()}")
+                raise TooSlow(f"a process ended with {code}: {self.log_end()}")
 
     def log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []

@@ -7,13 +7,13 @@ from statistics import median
 
 from benchmarks import servers
 from benchmarks.options import Options
-from benchmarks.ours.client import TooSlow, client
+from benchmarks.ours.client import client
 from benchmarks.ours.fleet import Fleet, fleet
 from benchmarks.ours.run import measure
 from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.peers.environments import NotInstalled
 from benchmarks.peers.session import PeerFailed, Setting, session
-from benchmarks.processes import peak_mb, resident_mb, say
+from benchmarks.processes import TooSlow, peak_mb, resident_mb, say
 from benchmarks.sample import OURS, Figures, Sample
 from benchmarks.servers import Servers
 from benchmarks.shapes import NOOP, S4, SHAPES, Shape, smaller

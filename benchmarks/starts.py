@@ -12,9 +12,9 @@ from benchmarks.http import connection
 from benchmarks.options import Options
 from benchmarks.ours import check
 from benchmarks.ours.api import api
-from benchmarks.ours.client import RUN_INPUT, Client, TooSlow, client
+from benchmarks.ours.client import RUN_INPUT, Client, client
 from benchmarks.ours.fleet import fleet
-from benchmarks.processes import say
+from benchmarks.processes import TooSlow, say
 from benchmarks.sample import OURS, Figures, quantile
 from benchmarks.servers import Servers
 from benchmarks.shapes import S4, SHAPES

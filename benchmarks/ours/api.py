@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.http import connection
-from benchmarks.ours.client import Client, TooSlow
-from benchmarks.processes import Processes
+from benchmarks.ours.client import Client
+from benchmarks.processes import Processes, TooSlow
 from headrace.local.paths import free_port
 
 _READY_SECONDS = 30.0

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 from redis import Redis
 
+from benchmarks.processes import TooSlow
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
@@ -31,10 +32,6 @@ SELECT extract(epoch FROM max(r.finished_at) - (
   SELECT min(started_at) FROM workflow_tasks WHERE run_id = ANY($1::uuid[])
 ))::float8 FROM workflow_runs r WHERE r.id = ANY($1::uuid[])
 """
-
-
-class TooSlow(Exception):
-    """Something has not ended within its time."""
 
 
 @dataclass

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.ours.client import Client, TooSlow
-from benchmarks.processes import Processes
+from benchmarks.ours.client import Client
+from benchmarks.processes import Processes, TooSlow
 
 COMMAND = (sys.executable, "-m", "headrace_worker")
 

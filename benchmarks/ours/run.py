@@ -12,9 +12,9 @@ from rq.suspension import resume, suspend
 
 from benchmarks.graphs import Graph
 from benchmarks.ours import check, through_rq
-from benchmarks.ours.client import TooSlow
 from benchmarks.ours.fleet import Fleet
 from benchmarks.ours.through_rq import Books
+from benchmarks.processes import TooSlow
 from benchmarks.sample import OURS, Sample
 from benchmarks.shapes import Shape
 

@@ -63,8 +63,11 @@ class PeerSession:
     def _ask(self, request: JsonObject) -> JsonObject:
         assert self.driver.stdin is not None
         assert self.driver.stdout is not None
-        self.driver.stdin.write(json.dumps(request) + "\n")
-        self.driver.stdin.flush()
+        try:
+            self.driver.stdin.write(json.dumps(request) + "\n")
+            self.driver.stdin.flush()
+        except BrokenPipeError as error:
+            raise PeerFailed(self.processes.log_end()) from error
         line = self.driver.stdout.readline()
         answer: JsonObject = json.loads(line) if line else {"error": self.processes.log_end()}
         if "error" in answer:
