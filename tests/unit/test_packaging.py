@@ -193,7 +193,9 @@ def test_the_image_runs_as_nobody_special() -> None:
 def test_make_explains_every_target() -> None:
     (phony,) = re.findall(r"^\.PHONY: (.+)$", read("Makefile"), re.MULTILINE)
     assert set(phony.split()) == make_targets().keys()
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[1] for line in shown.splitlines()} == make_targets().keys()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from headrace.engine.execute import Finished, claim, is_instant, perform, perform_at_once
+from headrace.engine.execute import Finished, claim, hand_back, is_instant, perform, perform_at_once
 from headrace.engine.handover import Taker
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
@@ -18,7 +18,6 @@ from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
 from headrace.queues.names import RUN_TASK
-from headrace.store import claims
 from headrace.store.claims import Delivery
 from headrace.store.workers import Load
 from headrace_worker.leases import Leases
@@ -124,8 +123,7 @@ class TaskLane:
                 seat.code.cancel()
         held = self._leases.held()
         if held:
-            queued = await self._runtime.engine.db.transact(partial(claims.hand_back, tokens=held))
-            await self._runtime.push([one.dispatch() for one in queued])
+            await self._runtime.push(await hand_back(self._runtime.engine, held))
         await asyncio.to_thread(self._leases.close)
 
     async def _claim_and_run(self, seats: Sequence[_Seat]) -> None:
@@ -141,8 +139,10 @@ class TaskLane:
             execution = by_task.get(seat.delivery.task)
             if execution is None or execution.claim.delivery != seat.delivery.delivery:
                 _answer(seat, DUPLICATE)
-            else:
-                self._run(seat, execution)
+                continue
+            # Another seat of this batch may hold the same delivery.
+            del by_task[seat.delivery.task]
+            self._run(seat, execution)
         self._settle_soon()
 
     def _run(self, seat: _Seat, execution: Execution) -> None:

@@ -33,7 +33,8 @@ async def tick_for_ever(runtime: Runtime) -> None:
 
 async def tick(runtime: Runtime, settings: SweepSettings) -> None:
     """Wakes due waits; sweeps if a sweep is due."""
-    await runtime.push(await wake_due(runtime.engine))
+    while woken := await wake_due(runtime.engine):
+        await runtime.push(woken)
     swept = await sweep(runtime.engine, settings)
     if swept is not None:
         await runtime.push(swept.dispatches)

@@ -7,19 +7,23 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.engine.closing import queued_events
 from headrace.engine.halving import spared
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
 from headrace.errors import HeadraceError
+from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
 from headrace.log import Log
 from headrace.nodes.base import Http, NodeContext
-from headrace.store import claims
+from headrace.store import claims, events
+from headrace.store.db import Tx
 from headrace.store.ids import new_token
 from headrace.store.recovery import RETRY
+from headrace.store.tasks import Queued
 
 _log = Log("headrace.engine")
 
@@ -78,6 +82,17 @@ async def recall(engine: Engine, held: Mapping[TaskId, int]) -> list[Execution]:
 async def _unprepared(engine: Engine, task: TaskId, error: Exception) -> None:
     _log.exception("task_not_prepared", task=str(task))
     await fail_run(engine, task.run_id, f"EngineError: {error}")
+
+
+async def hand_back(engine: Engine, held: Mapping[TaskId, int]) -> list[Dispatch]:
+    """Gives running tasks back to the queue, by their tokens: what a process cannot finish any more."""
+
+    async def work(tx: Tx) -> list[Queued]:
+        queued = await claims.hand_back(tx, held)
+        await events.append(tx, queued_events(queued))
+        return queued
+
+    return [one.dispatch() for one in await engine.db.transact(work)]
 
 
 async def perform(execution: Execution, http: Http) -> Finished:

@@ -18,6 +18,7 @@ from headrace.nodes.base import LogLine
 from headrace.store import results, runs
 from headrace.store.claims import Claim
 from headrace.store.db import Tx
+from headrace.store.payloads import INLINE_LIMIT
 
 
 @dataclass(slots=True)
@@ -66,7 +67,8 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
         programs = await engine.programs.load(tx, versions.values())
         for run_id, context in contexts.items():
             known[run_id] = KnownRun(programs[versions[run_id]], run_names(context))
-            engine.runs.keep(run_id, known[run_id])
+            if context.input_size <= INLINE_LIMIT:
+                engine.runs.keep(run_id, known[run_id])
     return known
 
 

@@ -118,7 +118,7 @@ class KnownRun:
 
 
 class KnownRuns:
-    """The runs used last."""
+    """The runs used last. Those with a long input are not kept: hundreds of them would fill the memory."""
 
     def __init__(self, size: int = 512) -> None:
         self._size = size

@@ -16,7 +16,7 @@ from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Failed
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
-from headrace.store import events, idempotency, recovery, workers
+from headrace.store import events, idempotency, payloads, recovery, workers
 from headrace.store.db import Tx
 from headrace.store.recovery import Lost
 from headrace.store.tasks import Queued
@@ -94,6 +94,7 @@ async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
     if steady is not None:
         await idempotency.forget_old(tx)
         await workers.forget_old(tx)
+        await payloads.forget_unused(tx, BATCH)
     return steady
 
 

@@ -43,7 +43,8 @@ def node_input(
     if not plan.nodes[position].in_edges:
         return run_input
     edges = [plan.edges[index] for index in taken]
-    if sum(results[source].size for source in {edge.source for edge in edges}) > MERGED_INPUT_LIMIT:
+    sources = {edge.source for edge in edges}
+    if len(sources) > 1 and sum(results[source].size for source in sources) > MERGED_INPUT_LIMIT:
         raise TooLarge(f"the merged input of node '{plan.nodes[position].id}' is larger than 8 MiB")
     # Two edges from one parent bring the same value once: it is still "of one parent".
     ways = dict.fromkeys((edge.source, _tells_failure(edge.on, results[edge.source])) for edge in edges)

@@ -14,6 +14,7 @@ from uuid import UUID
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import TaskStatus
+from headrace.store import payloads
 from headrace.store.codec import dump_optional
 from headrace.store.db import Record, Tx
 from headrace.store.guards import ENDED_LIST, may_become
@@ -137,15 +138,17 @@ class Settlement:
 _SETTLE = f"""
 WITH given AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::float8[], $11::text[])
-  AS g(run_id, position, token, status, outcomes, output, error, input, reason, wake_seconds, waits_for)
+                       $8::text[], $9::text[], $10::float8[], $11::text[], $13::bytea[])
+    AS g(run_id, position, token, status, outcomes, output, error, input, reason, wake_seconds, waits_for,
+         output_ref)
 ), taken AS (
   SELECT g.* FROM workflow_tasks t JOIN given g ON g.run_id = t.run_id AND g.position = t.position
   WHERE t.status = ANY($12) AND t.token = g.token
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
-SET status = s.status, outcomes = s.outcomes, output = s.output::jsonb, error = s.error::jsonb,
+SET status = s.status, outcomes = s.outcomes, output = s.output::jsonb, output_ref = s.output_ref,
+    error = s.error::jsonb,
     input = s.input::jsonb, reason = s.reason, waits_for = s.waits_for,
     wake_at = clock_timestamp() + make_interval(secs => s.wake_seconds),
     finished_at = CASE WHEN s.status IN {ENDED_LIST} THEN clock_timestamp() END,
@@ -157,6 +160,7 @@ RETURNING t.run_id, t.position
 
 async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
     """running -> completed | failed | waiting, by token. What does not come back is a late result."""
+    kept = await payloads.keep(tx, [one.output for one in settlements])
     rows = await tx.fetch(
         _SETTLE,
         [one.task.run_id for one in settlements],
@@ -164,13 +168,14 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
         [one.token for one in settlements],
         [one.status.value for one in settlements],
         [one.outcomes for one in settlements],
-        [one.output for one in settlements],
+        kept.texts,
         [dump_optional(one.error) for one in settlements],
         [dump_optional(one.input) for one in settlements],
         [one.reason for one in settlements],
         [one.wake_seconds for one in settlements],
         [one.waits_for for one in settlements],
         may_become(TaskStatus.COMPLETED),
+        kept.references,
     )
     return {TaskId(row.run_id, row.position) for row in rows}
 

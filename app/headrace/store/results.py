@@ -15,8 +15,11 @@ from headrace.graph.states import TaskStatus
 from headrace.store.codec import load, size_of
 from headrace.store.db import Record, Tx
 
-_RESULTS = """
-SELECT t.run_id, t.position, t.status, t.output, t.error, t.input, t.outcomes
+# The payload is looked up only where the row has no output itself.
+_OUTPUT = "coalesce(t.output, (SELECT p.body FROM payloads p WHERE p.hash = t.output_ref)) AS output"
+
+_RESULTS = f"""
+SELECT t.run_id, t.position, t.status, {_OUTPUT}, t.error, t.input, t.outcomes
 FROM workflow_tasks t JOIN unnest($1::uuid[], $2::int[]) AS n(run_id, position) USING (run_id, position)
 """
 
@@ -29,12 +32,15 @@ async def results(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, Result]:
     return {TaskId(row.run_id, row.position): _result(row) for row in rows}
 
 
+_RESULTS_OF_RUN = f"""
+SELECT t.position, t.status, {_OUTPUT}, t.error, t.input, t.outcomes
+FROM workflow_tasks t WHERE t.run_id = $1
+"""
+
+
 async def results_of_run(tx: Tx, run_id: UUID) -> dict[int, Result]:
     """The results of all tasks of a run, by position."""
-    rows = await tx.fetch(
-        "SELECT position, status, output, error, input, outcomes FROM workflow_tasks WHERE run_id = $1",
-        run_id,
-    )
+    rows = await tx.fetch(_RESULTS_OF_RUN, run_id)
     return {row.position: _result(row) for row in rows}
 
 
@@ -80,10 +86,10 @@ class Task:
         return Result(self.status, self.output, self.error, self.input, self.size)
 
 
-_TASKS = """
+_TASKS = f"""
 SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, wake_at, released_by,
-       input, output, error, reason, caused_by, queued_at, started_at, finished_at
-FROM workflow_tasks WHERE run_id = $1 ORDER BY position
+       input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
+FROM workflow_tasks t WHERE run_id = $1 ORDER BY position
 """
 
 

@@ -266,12 +266,13 @@ _CONTEXT = "SELECT id, workflow_id, version, input, started_at FROM workflow_run
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What executions need of their run."""
+    """What executions need of their run. input_size: characters of its input as JSON."""
 
     id: UUID
     workflow_id: UUID
     version: int
     input: JsonValue
+    input_size: int
     started_at: datetime
 
 
@@ -279,7 +280,9 @@ async def contexts(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunContext]:
     """The contexts of runs, read without a lock: they never change."""
     rows = await tx.fetch(_CONTEXT, sorted(set(run_ids)))
     return {
-        row.id: RunContext(row.id, row.workflow_id, row.version, load(row.input), row.started_at)
+        row.id: RunContext(
+            row.id, row.workflow_id, row.version, load(row.input), len(row.input or ""), row.started_at
+        )
         for row in rows
     }
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.states import TaskStatus
+from headrace.store import payloads
 from headrace.store.claims import Claim
 from headrace.store.db import Record, Tx
 from headrace.store.events import LOG, Event, columns
@@ -59,15 +60,15 @@ class Outcome:
 # is made on their newest version.
 _COMPLETE = f"""
 WITH given AS (
-  SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[])
-    AS g(run_id, position, token, outcomes, output)
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $21::bytea[])
+    AS g(run_id, position, token, outcomes, output, output_ref)
 ), locked AS MATERIALIZED (
   SELECT id, failed = 0 AND verdict IS NULL AS is_plain FROM workflow_runs
   WHERE id = ANY($6) ORDER BY id FOR NO KEY UPDATE
 ), done AS (
   UPDATE workflow_tasks t
-  SET status = 'completed', outcomes = g.outcomes, output = g.output::jsonb, error = NULL, reason = NULL,
-      waits_for = NULL, finished_at = clock_timestamp(), propagated = l.is_plain,
+  SET status = 'completed', outcomes = g.outcomes, output = g.output::jsonb, output_ref = g.output_ref,
+      error = NULL, reason = NULL, waits_for = NULL, finished_at = clock_timestamp(), propagated = l.is_plain,
       token = NULL, lease_until = NULL, worker_id = NULL
   FROM given g JOIN locked l ON l.id = g.run_id
   WHERE t.run_id = g.run_id AND t.position = g.position AND t.token = g.token
@@ -133,6 +134,7 @@ SELECT * FROM released WHERE status <> 'pending'
 
 async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) -> Outcome:
     """running -> completed by token; pending -> queued or running for those whose last edge this was."""
+    kept = await payloads.keep(tx, [one.output for one in completions])
     edges = [(one, target) for one in completions for target in one.targets]
     rows = await tx.fetch(
         _COMPLETE,
@@ -140,7 +142,7 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         [one.task.position for one in completions],
         [one.token for one in completions],
         [one.outcomes for one in completions],
-        [one.output for one in completions],
+        kept.texts,
         sorted({one.task.run_id for one in completions}),
         [one.task.run_id for one, _ in edges],
         [one.task.position for one, _ in edges],
@@ -151,6 +153,7 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         holder.lease_seconds,
         *columns([event for one in completions for event in one.log]),
         may_become(TaskStatus.COMPLETED),
+        kept.references,
     )
     return Outcome(
         released=[_task(row) for row in rows if row.status == "released"],

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     Text,
     text,
 )
@@ -135,7 +136,7 @@ class TaskRow(SQLModel, table=True):
     position: its place in the plan's order. attempt_timeout: seconds. delivery: rises with each job made for
     it. lost: attempts whose worker vanished. edges_*: how its in-edges resolved. outcomes: how its out-edges
     did, a letter each. released_by: the in-edges that its input comes from. input: kept for failed tasks
-    that somebody handles. propagated: its successors were told.
+    that somebody handles. propagated: its successors were told. output_ref: of a long output, instead.
     """
 
     __tablename__ = "workflow_tasks"
@@ -157,6 +158,7 @@ class TaskRow(SQLModel, table=True):
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL AND NOT propagated"),
         ),
+        Index("workflow_tasks_payload_idx", "output_ref", postgresql_where=text("output_ref IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -186,12 +188,24 @@ class TaskRow(SQLModel, table=True):
     propagated: bool = Field(sa_column_kwargs={"server_default": text("false")})
     input: JsonValue = Field(sa_column=_json())
     output: JsonValue = Field(sa_column=_json())
+    output_ref: bytes | None = Field(sa_column=Column(LargeBinary, ForeignKey("payloads.hash")))
     error: JsonValue = Field(sa_column=_json())
     reason: str | None = Field(sa_column=Column(Text))
     caused_by: str | None = Field(sa_column=Column(Text))
     queued_at: datetime | None = Field(sa_column=_instant(required=False))
     started_at: datetime | None = Field(sa_column=_instant(required=False))
     finished_at: datetime | None = Field(sa_column=_instant(required=False))
+
+
+class PayloadRow(SQLModel, table=True):
+    """An output that is too long for a task's row. hash: SHA-256 of its JSON text."""
+
+    __tablename__ = "payloads"
+    __table_args__ = (Index(None, "created_at"),)
+
+    hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    body: JsonValue = Field(sa_column=_json(required=True))
+    created_at: datetime = Field(sa_column=_instant(default="now()"))
 
 
 class EventRow(SQLModel, table=True):

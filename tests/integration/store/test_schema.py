@@ -139,6 +139,7 @@ async def test_hot_indexes_hold_only_what_is_hot(db: Database) -> None:
     )
     assert {row.name: row.is_partial for row in rows} == {
         "workflow_tasks_pkey": False,
+        "workflow_tasks_payload_idx": True,
         "workflow_tasks_queued_idx": True,
         "workflow_tasks_running_idx": True,
         "workflow_tasks_waiting_idx": True,

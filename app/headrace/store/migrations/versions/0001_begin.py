@@ -24,6 +24,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("api_templates_pkey")),
     )
     op.create_table(
+        "payloads",
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("payloads_pkey")),
+    )
+    op.create_index(op.f("payloads_created_at_idx"), "payloads", ["created_at"], unique=False)
+    op.create_table(
         "sweeps",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
@@ -200,6 +208,7 @@ def upgrade() -> None:
         sa.Column("propagated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("input", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("output", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("output_ref", sa.LargeBinary(), nullable=True),
         sa.Column("error", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("caused_by", sa.Text(), nullable=True),
@@ -233,8 +242,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["run_id"], ["workflow_runs.id"], name=op.f("workflow_tasks_run_id_fkey"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["output_ref"], ["payloads.hash"], name=op.f("workflow_tasks_output_ref_fkey")
+        ),
         sa.PrimaryKeyConstraint("run_id", "position", name=op.f("workflow_tasks_pkey")),
         postgresql_with={"fillfactor": 70},
+    )
+    op.create_index(
+        "workflow_tasks_payload_idx",
+        "workflow_tasks",
+        ["output_ref"],
+        unique=False,
+        postgresql_where=sa.text("output_ref IS NOT NULL"),
     )
     op.create_index(
         "workflow_tasks_queued_idx",
@@ -287,6 +306,11 @@ def downgrade() -> None:
         table_name="workflow_tasks",
         postgresql_where=sa.text("status = 'queued'"),
     )
+    op.drop_index(
+        "workflow_tasks_payload_idx",
+        table_name="workflow_tasks",
+        postgresql_where=sa.text("output_ref IS NOT NULL"),
+    )
     op.drop_table("workflow_tasks")
     op.drop_index(op.f("workflow_runs_workflow_id_id_idx"), table_name="workflow_runs")
     op.drop_index(
@@ -304,4 +328,6 @@ def downgrade() -> None:
     op.drop_table("workflow_events")
     op.drop_table("worker_targets")
     op.drop_table("sweeps")
+    op.drop_index(op.f("payloads_created_at_idx"), table_name="payloads")
+    op.drop_table("payloads")
     op.drop_table("api_templates")
