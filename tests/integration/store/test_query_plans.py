@@ -68,7 +68,9 @@ def _index(node: JsonObject) -> str:
         return index
     condition = str(node.get("Index Cond", "")).replace('"', "")
     columns = [
-        name for name in ("run_id", "position", "id") if re.search(rf"(\(|\.| ){name}\)? =", condition)
+        name
+        for name in ("run_id", "position", "id", "hash")
+        if re.search(rf"(\(|\.| ){name}\)? =", condition)
     ]
     return f"{index}({', '.join(columns)})"
 
@@ -103,7 +105,7 @@ HOT: dict[str, tuple[Act, set[str]]] = {
     "propagate": (lambda tx: releases.propagate(tx, TASKS), {BY_KEY}),
     "views": (lambda tx: releases.views(tx, dict.fromkeys(TASKS, 1)), {BY_KEY}),
     "outcomes": (lambda tx: releases.outcomes(tx, TASKS), {BY_KEY}),
-    "results": (lambda tx: results.results(tx, TASKS), {BY_KEY}),
+    "results": (lambda tx: results.results(tx, TASKS), {BY_KEY, "payloads_pkey(hash)"}),
     "move": (
         lambda tx: releases.move(
             tx, [Move(task, Tally.fresh(1), None, Ended(T.SKIPPED, "", "r", "c")) for task in TASKS]
