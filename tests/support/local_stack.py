@@ -75,7 +75,7 @@ class UpProcess:
     def descendants(self) -> list[int]:
         """All processes that hang on it."""
         lines = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        parents = dict(map(int, line.split()) for line in lines.splitlines())  # type: ignore[arg-type]
+        parents = {int(pid): int(parent) for pid, parent in map(str.split, lines.splitlines())}
         found = {self.process.pid}
         while grown := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= grown

@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 import httpx
 
 from headrace import config
-from headrace.cli.errors import Refused, Unreachable
+from headrace.cli.errors import Refused, Unavailable, Unreachable
 from headrace.config import Settings
 from headrace.errors import NotFound, Problem
 from headrace.graph.json_types import JsonValue
@@ -20,6 +20,8 @@ Query: TypeAlias = Mapping[str, str | int]
 
 _SECONDS = 65.0
 """Longer than the 60 s after which the API itself answers a slow request."""
+
+_PASSING = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
 
 
 def open_client(url: str = "") -> Client:
@@ -37,7 +39,11 @@ def default_url(settings: Settings) -> str:
 
 
 class Client:
-    """Calls the API. Raises Unreachable when nobody answers, NotFound or Refused when it says no."""
+    """Calls the API.
+
+    Raises Unreachable when nobody answers, Unavailable when it cannot do it now, NotFound or Refused when it
+    says no.
+    """
 
     def __init__(self, url: str, key: str = "") -> None:
         self.url = url.rstrip("/")
@@ -96,7 +102,7 @@ class Client:
 
 
 def raise_refusal(answer: httpx.Response) -> None:
-    """Raises NotFound or Refused with what the API says."""
+    """Raises NotFound, Unavailable or Refused with what the API says."""
     body = _json(answer)
     message, problems = f"{answer.status_code} {answer.reason_phrase}", list[Problem]()
     if isinstance(body, dict):
@@ -105,6 +111,8 @@ def raise_refusal(answer: httpx.Response) -> None:
         problems = [_problem(one) for one in details] if isinstance(details, list) else []
     if answer.status_code == httpx.codes.NOT_FOUND:
         raise NotFound(message)
+    if answer.status_code in _PASSING:
+        raise Unavailable(message)
     raise Refused(message, problems)
 
 

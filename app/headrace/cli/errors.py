@@ -24,6 +24,12 @@ class Unreachable(HeadraceError):
     code = "Unreachable"
 
 
+class Unavailable(HeadraceError):
+    """The API cannot do it at the moment."""
+
+    code = "Unavailable"
+
+
 class WrongUse(HeadraceError):
     """What was asked for cannot be understood."""
 

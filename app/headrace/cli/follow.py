@@ -11,10 +11,10 @@ import httpx
 from headrace.cli.answers import Event, read
 from headrace.cli.client import Client
 from headrace.cli.documents import read_json
-from headrace.cli.errors import TookTooLong
+from headrace.cli.errors import TookTooLong, Unavailable
 
 _SILENCE_SECONDS = 5.0
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.3
 _AWAY_SECONDS = 15.0
 
 
@@ -44,7 +44,8 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
 def follow(client: Client, run_id: str, deadline: float) -> Iterator[Event]:
     """The run's events from its beginning until its end.
 
-    deadline: on time.monotonic(). Raises TookTooLong after it, Unreachable when the API stays away.
+    deadline: on time.monotonic(). Raises TookTooLong after it, NotFound, and Unreachable or Unavailable when
+    the API stays away.
     """
     last_id, heard_at = "", time.monotonic()
     while True:
@@ -54,17 +55,17 @@ def follow(client: Client, run_id: str, deadline: float) -> Iterator[Event]:
         try:
             with client.stream(f"/runs/{run_id}/events", last_id, silence) as lines:
                 for message in read_messages(lines):
-                    heard_at = time.monotonic()
                     if message.event == "end":
                         return
-                    last_id = message.id or last_id
+                    last_id, heard_at = message.id or last_id, time.monotonic()
                     yield read(Event, read_json(message.data, "the event stream"))
                     if heard_at > deadline:
                         break
         except httpx.ReadTimeout:
             # Nothing happened for a moment: the next request goes on after the last event.
             heard_at = time.monotonic()
-        except httpx.TransportError as error:
+            continue
+        except (httpx.TransportError, Unavailable) as error:
             if time.monotonic() - heard_at > _AWAY_SECONDS:
-                raise client.unreachable() from error
-            time.sleep(_PAUSE_SECONDS)
+                raise error if isinstance(error, Unavailable) else client.unreachable() from error
+        time.sleep(max(0.0, min(_PAUSE_SECONDS, deadline - time.monotonic())))

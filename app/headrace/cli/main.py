@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from headrace.cli import demo, queues, run, runs, server, stack, workers, workflows
+from headrace.cli import demo, queues, run, runs, server, stack, verify, workers, workflows
 from headrace.cli.errors import describe, exit_code
 from headrace.cli.output import complain
 from headrace.errors import HeadraceError
@@ -32,6 +32,7 @@ app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
 app.command("api")(server.api)
 app.command("migrate")(server.migrate)
+app.command("verify")(verify.verify)
 app.command("version")(server.version)
 
 
