@@ -38,14 +38,14 @@ async def run_history(options: Options, where: Servers, figures: Figures) -> Non
     """Adds nodes/s and buffers a completion for every kind of graph, in an empty database and a full one."""
     if not options.wants("growth") or options.quick:
         return
-    empty = await without_autovacuum(where)
-    await _speed(options, where, empty, "empty", figures)
-    await _buffers(where, empty, "empty", SIZE, figures)
+    databases = {"empty": await without_autovacuum(where), "full": await without_autovacuum(where)}
+    await _fill(where, databases["full"], OLD_RUNS)
+    for _ in range(options.rounds):
+        for name, url in databases.items():
+            await _speed(options, where, url, name, figures)
+    for name, url in databases.items():
+        await _buffers(where, url, name, SIZE, figures)
     await _buffers(where, await without_autovacuum(where), "empty", LARGEST, figures)
-    full = await without_autovacuum(where)
-    await _fill(where, full, OLD_RUNS)
-    await _speed(options, where, full, "full", figures)
-    await _buffers(where, full, "full", SIZE, figures)
 
 
 async def _speed(options: Options, where: Servers, url: str, name: str, figures: Figures) -> None:

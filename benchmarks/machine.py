@@ -28,7 +28,7 @@ async def describe(where: Servers) -> dict[str, str]:
     """One line for each thing worth knowing."""
     return {
         "machine": f"{os.cpu_count()} cores, {_cpu()}, {_memory()}",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "load before": " ".join(f"{one:.2f}" for one in os.getloadavg()),
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "Headrace": ", ".join(f"{name} {version(name)}" for name in _OURS) + _commit(),
