@@ -96,7 +96,9 @@ def _curve(kind: str, points: Sequence[tuple[int, float]], colour: str, span: tu
     places = [(_x(size), _y(cost, *span)) for size, cost in points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
-    name = _text(places[-1][0] + 10, places[-1][1] + 4, kind, colour=colour)
+    # Names of curves that end at one place stand below each other.
+    drop = {"random": -3, "fan": 11}.get(kind, 4)
+    name = _text(places[-1][0] + 10, places[-1][1] + drop, kind, colour=colour)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>{dots}{name}'
 
 
