@@ -5,7 +5,7 @@
 
 BIN := .venv/bin
 WORKERS ?= 2
-SOURCES := app worker tests tools
+SOURCES := app worker tests tools benchmarks
 
 # The first Python that is new enough. `make PYTHON=/path/to/python3.12` names another.
 PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -49,6 +49,7 @@ check: setup ## Check format, lint, types and the import contracts
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/mypy tools
+	MYPYPATH=app:worker:. $(BIN)/mypy -p benchmarks
 	$(BIN)/lint-imports
 
 dev: ## Run the development stack in Docker, with reload

@@ -7,6 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+_CHATTY = ("alembic", "httpx", "rq")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -31,13 +32,17 @@ def _facts(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Some libraries say everything they do, and RQ sets the level of its loggers itself."""
+    return record.levelno >= logging.WARNING or not record.name.startswith(_CHATTY)
+
+
 def configure(level: str = "INFO", as_json: bool = False) -> None:
     """Sends every log line of this process to stderr, as text or as one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if as_json else _Text())
+    handler.addFilter(_is_worth_a_line)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("httpx", "rq"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class Log:

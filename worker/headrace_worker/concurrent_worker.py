@@ -27,8 +27,9 @@ from headrace_worker.running_jobs import Lane, RunningJobs
 
 __all__ = ["ConcurrentWorker", "Lane"]
 
-_SUSPENDED_SECONDS = 0.1
-_MOST_HELD = 4
+_SUSPENDED_SECONDS = 0.05
+_COMPANY_SECONDS = 0.005
+_MOST_HELD = 16
 """Times as many jobs as slots may be held at once, most of them ended and about to be recorded."""
 
 _FIRST_PAUSE = 0.1
@@ -76,6 +77,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._listener = QueueListener(connection, self.queue.key, self._be_ready)
         self._recorders = ThreadPoolExecutor(_RECORDERS, thread_name_prefix="rq-record")
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()  # the queue may hold jobs, or it is time to go
         self._ready = True  # the queue may hold jobs
         self._held = False  # by `rq suspend`
         self._unsaid = False  # Redis does not know what this worker does now
@@ -107,6 +109,7 @@ class ConcurrentWorker(RegisteredWorker):
         """Claims nothing more; `serve` returns when the running jobs have ended. Call it on the loop."""
         self._stop_requested = True
         self._wake.set()
+        self._hurry.set()
 
     async def serve(self) -> None:
         """Works until `request_stop`, then for up to `grace` seconds until the running jobs have ended.
@@ -129,17 +132,24 @@ class ConcurrentWorker(RegisteredWorker):
 
     async def _turn(self) -> None:
         self._wake.clear()
-        wanted = self._wanted()
-        if self._ended or self._adopted or self._unsaid or wanted:
-            await self._trade(wanted)
+        if self._wanted() or self._unsaid:
+            await self._trade(self._wanted())
+        elif self._ended or self._adopted:
+            await self._wait_for_company()
+            await self._trade(self._wanted())
         else:
             self._listen()
             await self._wake.wait()
 
     def _wanted(self) -> int:
-        if self._stop_requested or not (self._ready or self._ended):
-            return 0
-        return self._free
+        return 0 if self._stop_requested or not self._ready else self._free
+
+    async def _wait_for_company(self) -> None:
+        """Lets news for Redis gather while the queue is empty: nobody waits for them, and each would cost."""
+        self._listen()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COMPANY_SECONDS):
+                await self._hurry.wait()
 
     @property
     def _free(self) -> int:
@@ -180,6 +190,7 @@ class ConcurrentWorker(RegisteredWorker):
     async def _learn(self, answer: Answer, wanted: int) -> None:
         """What the answer to a claim tells beside its jobs."""
         self._ready = len(answer.jobs) == wanted
+        self._hurry.clear()
         if self._held != answer.suspended:
             self._held, self._unsaid = answer.suspended, True
         if self._look_again:
@@ -193,6 +204,7 @@ class ConcurrentWorker(RegisteredWorker):
     def _be_ready(self) -> None:
         self._ready = True
         self._wake.set()
+        self._hurry.set()
 
     def _on_end(self, ended: Ended) -> None:
         if ended.is_plain:

@@ -225,8 +225,9 @@ class TaskLane:
             del self._seats[execution.task]
 
     def _stop(self, seat: _Seat) -> None:
-        seat.stopped = True
-        if seat.code is not None:
+        """Its code only: an end that is about to be recorded, or just was, looks lost to a renewal."""
+        if seat.finished is None and seat.code is not None:
+            seat.stopped = True
             seat.code.cancel()
 
     def _lost_from_thread(self, tasks: set[TaskId]) -> None:

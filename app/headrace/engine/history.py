@@ -25,7 +25,10 @@ def run_started(run_id: UUID) -> list[Event]:
 
 def run_ended(run_id: UUID, status: RunStatus, reason: str | None) -> list[Event]:
     data: JsonObject = {"status": status.value, "reason": reason}
-    return [Event(run_id, f"run.{status}", data=data), system_line(run_id, f"Workflow run {status}")]
+    ended = Event(run_id, f"run.{status}", data=data)
+    # The log of a cancelled run has said so when the cancel came.
+    was_said = status is RunStatus.CANCELLED
+    return [ended] if was_said else [ended, system_line(run_id, f"Workflow run {status}")]
 
 
 def run_cancelling(run_id: UUID) -> list[Event]:
