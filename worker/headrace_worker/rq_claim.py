@@ -26,6 +26,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.graph.json_types import JsonValue
+from headrace.queues.scripts import Script, execute
 
 HEARTBEAT_TTL = 90
 """Seconds after which a worker that says nothing counts as dead, and its jobs as abandoned."""
@@ -166,7 +167,7 @@ class ClaimAnswer(NamedTuple):
 
 
 # An id whose hash is gone was deleted, in the dashboard or by a withdrawal: it is dropped.
-_CLAIM = """
+CLAIM = Script("""
 local queue, started, worker = KEYS[1], KEYS[2], KEYS[3]
 local wanted, text, seconds = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local name, ttl, prefix = ARGV[4], ARGV[5], ARGV[6]
@@ -200,9 +201,9 @@ if #claimed > 0 then
   redis.call('EXPIRE', worker, ttl)
 end
 return {registered, suspended, claimed}
-"""
+""")
 
-_ADOPT = """
+ADOPT = Script("""
 local started, text, name, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 for i = 4, #ARGV, 3 do
   local id, execution, seconds = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -216,10 +217,10 @@ for i = 4, #ARGV, 3 do
   redis.call('HSET', job, 'status', 'started', 'started_at', text, 'last_heartbeat', text,
              'worker_name', name)
 end
-"""
+""")
 
 # Only what is still there is renewed: a job that was deleted while it runs must not come back as half a hash.
-_RENEW = """
+_RENEW = Script("""
 local started, worker, text, seconds, ttl = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 for i = 4, #ARGV, 2 do
   local id, execution = ARGV[i], ARGV[i + 1]
@@ -239,7 +240,7 @@ if redis.call('HEXISTS', worker, 'birth') == 0 then return 0 end
 redis.call('HSET', worker, 'last_heartbeat', text)
 redis.call('EXPIRE', worker, ttl)
 return 1
-"""
+""")
 
 
 def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
@@ -248,7 +249,7 @@ def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
     text, seconds = utcformat(moment), moment.timestamp()
     names = (keys.queue, keys.started, keys.worker, WORKERS_SUSPENDED)
     values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
-    pipeline.eval(_CLAIM, len(names), *names, *values)
+    CLAIM.add(pipeline, names, values)
 
 
 def add_adoption(pipeline: Pipeline, keys: Keys, jobs: Sequence[ClaimedJob]) -> int:
@@ -259,7 +260,7 @@ def add_adoption(pipeline: Pipeline, keys: Keys, jobs: Sequence[ClaimedJob]) -> 
         pipeline.hset(f"rq:job:{one.id}", mapping=one.fields)  # type: ignore[arg-type]  # redis-py takes bytes
     values = [value for one in jobs for value in (one.id, one.execution_id, one.started_at.timestamp())]
     text = utcformat(jobs[0].started_at)
-    pipeline.eval(_ADOPT, 1, keys.started, text, keys.worker_name, HEARTBEAT_TTL, *values)
+    ADOPT.add(pipeline, [keys.started], [text, keys.worker_name, HEARTBEAT_TTL, *values])
     return len(jobs) + 1
 
 
@@ -295,7 +296,10 @@ def renew(connection: Redis, keys: Keys, jobs: Sequence[ClaimedJob]) -> bool:
     moment = now()
     ids = [text for one in jobs for text in (one.id, one.execution_id)]
     text, seconds = utcformat(moment), moment.timestamp()
-    known = connection.eval(_RENEW, 2, keys.started, keys.worker, text, seconds, HEARTBEAT_TTL, *ids)
+    values: list[str | float] = [text, seconds, HEARTBEAT_TTL, *ids]
+    (known,) = execute(
+        connection, [_RENEW], lambda pipeline: _RENEW.add(pipeline, [keys.started, keys.worker], values)
+    )
     return bool(known)
 
 

@@ -8,10 +8,14 @@ from itertools import count
 from uuid import uuid4
 
 from redis import Redis
+from redis.client import Pipeline
 from rq.utils import now
 
 from headrace.queues.records import JobRecord
+from headrace.queues.scripts import execute
 from headrace_worker.rq_claim import (
+    ADOPT,
+    CLAIM,
     ClaimAnswer,
     ClaimedJob,
     Keys,
@@ -20,7 +24,7 @@ from headrace_worker.rq_claim import (
     lost_claims,
     read_claim,
 )
-from headrace_worker.rq_finish import Ended, add_finish
+from headrace_worker.rq_finish import FINISH, Ended, add_finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,23 @@ class Exchange:
         """Raises RedisError; then the same `ended` may be sent again, and `known` finds what was claimed."""
         lost = [] if request.known is None else self._lost(request.known)[: request.wanted]
         wanted = request.wanted - len(lost)
-        with self._connection.pipeline(transaction=False) as pipeline:
+        replies = 0
+
+        def fill(pipeline: Pipeline) -> None:
+            nonlocal replies
             replies = add_adoption(pipeline, self.keys, request.adopted)
             add_finish(pipeline, self.keys, request.ended, request.state, request.current_job)
             if wanted:
                 add_claim(pipeline, self.keys, wanted, f"{self._prefix}{next(self._claims):08x}")
-            not_plain, *claim = pipeline.execute()[replies:]
+
+        not_plain, *claim = execute(self._connection, (ADOPT, FINISH, CLAIM), fill)[replies:]
         answer = read_claim(claim[0], self._connection) if claim else ClaimAnswer(True, False, [])
         executions = frozenset(execution.decode() for execution in not_plain)
         return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
 
     def adopt(self, job: JobRecord) -> ClaimedJob:
         """An execution of a job that was made here and is run here: the next exchange tells Redis."""
-        fields = {str(name).encode(): str(value).encode() for name, value in job.fields.items()}
+        fields = {name.encode(): str(value).encode() for name, value in job.fields().items()}
         execution = f"{self._prefix}{next(self._claims):08x}{0:08x}"
         return ClaimedJob(job.id, execution, now(), fields, self._connection)
 

@@ -24,6 +24,7 @@ from rq.results import Result
 from rq.utils import utcformat
 
 from headrace.log import Log
+from headrace.queues.scripts import Script
 from headrace_worker.rq_claim import ClaimedJob, Keys
 
 _PAUSE = 0.5
@@ -52,7 +53,7 @@ class Ended:
 # An execution whose started entry is gone was recorded before (the answer got lost), or was cleaned up as
 # abandoned, or flushed: there is nothing to record, and a job that was deleted must not come back. It returns
 # those with dependents, which RQ's own handler enqueues.
-_FINISH = """
+FINISH = Script("""
 local started, finished, worker, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local count, seconds, others = 0, 0, {}
 for i = 4, #ARGV, 7 do
@@ -93,7 +94,7 @@ if redis.call('HEXISTS', worker, 'birth') == 1 then
   else redis.call('HSET', worker, 'current_job', ARGV[3]) end
 end
 return others
-"""
+""")
 
 
 def add_finish(
@@ -104,8 +105,10 @@ def add_finish(
     The answer names the executions that it left alone, for `record`. Done twice, it changes nothing.
     """
     jobs = [value for one in ended for value in _arguments(keys, one)]
-    pipeline.eval(
-        _FINISH, 3, keys.started, keys.finished, keys.worker, keys.worker_name, state, current or "", *jobs
+    FINISH.add(
+        pipeline,
+        [keys.started, keys.finished, keys.worker],
+        [keys.worker_name, state, current or "", *jobs],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar, assert_never
 
@@ -15,14 +16,15 @@ from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop, Withdraw
 from headrace.queues.connection import answering
 from headrace.queues.live import publish_stops
 from headrace.queues.names import DEPENDENCIES, TASKS
-from headrace.queues.records import JobRecord, record_of
+from headrace.queues.records import PUSH, JobRecord, push_values, record_of
+from headrace.queues.scripts import Script, execute
 
 _CHUNK = 1_000
 """Jobs a round trip: 10,000 in one pipeline would hold megabytes here and Redis' one thread there."""
 
 # An id that a worker has claimed is no longer in the list: its job is left alone. Many ids are taken out in
 # one pass over the list, because each LREM walks it from the head.
-_WITHDRAW = """
+_WITHDRAW = Script("""
 local queue, wanted, withdrawn = KEYS[1], {}, {}
 if #ARGV <= 8 then
   for _, id in ipairs(ARGV) do
@@ -45,7 +47,7 @@ for _, id in ipairs(withdrawn) do
   redis.call('UNLINK', 'rq:job:' .. id, 'rq:job:' .. id .. ':dependents', 'rq:job::' .. id .. ':dependencies')
 end
 return #withdrawn
-"""
+""")
 
 T = TypeVar("T")
 
@@ -75,31 +77,30 @@ class Broker:
             await asyncio.to_thread(self.push, dispatches)
 
     def _push(self, dispatches: Sequence[Dispatch]) -> None:
-        with self._connection.pipeline(transaction=False) as pipeline:
-            jobs = []
-            for dispatch in dispatches:
-                match dispatch:
-                    case RunTask() | Release():
-                        jobs.append(record_of(dispatch))
-                    case Withdraw():
-                        pipeline.eval(_WITHDRAW, 1, _key(TASKS), *dispatch.job_ids)
-                    case Stop():
-                        publish_stops(pipeline, dispatch.tasks)
-                    case _:
-                        assert_never(dispatch)
-            _enqueue(pipeline, jobs)
-            pipeline.execute()
+        execute(self._connection, (PUSH, _WITHDRAW), partial(_fill, dispatches=dispatches))
+
+
+def _fill(pipeline: Pipeline, dispatches: Sequence[Dispatch]) -> None:
+    jobs = []
+    for dispatch in dispatches:
+        match dispatch:
+            case RunTask() | Release():
+                jobs.append(record_of(dispatch))
+            case Withdraw():
+                _WITHDRAW.add(pipeline, [_key(TASKS)], dispatch.job_ids)
+            case Stop():
+                publish_stops(pipeline, dispatch.tasks)
+            case _:
+                assert_never(dispatch)
+    _enqueue(pipeline, jobs)
 
 
 def _enqueue(pipeline: Pipeline, jobs: Sequence[JobRecord]) -> None:
-    """What `Queue.enqueue_many` writes, with one push for a batch instead of one for each job."""
-    for job in jobs:
-        pipeline.hset(job.key, mapping=job.fields)
+    """What `Queue.enqueue_many` writes, in one call for all jobs of a queue."""
     for queue in (TASKS, DEPENDENCIES):
-        ids = [job.id for job in jobs if job.queue == queue]
-        if ids:
-            pipeline.sadd(Queue.redis_queues_keys, _key(queue))
-            pipeline.rpush(_key(queue), *ids)
+        its_jobs = [job for job in jobs if job.queue == queue]
+        if its_jobs:
+            PUSH.add(pipeline, [_key(queue), Queue.redis_queues_keys], push_values(queue, its_jobs))
 
 
 def _key(queue: str) -> str:

@@ -132,3 +132,11 @@ async def test_a_silent_redis_is_a_named_error(server: RedisProcess) -> None:
             await Broker(connection).push_async([Stop((a_task().task,))])
         with pytest.raises(QueueUnavailable):
             queue_depths(connection)
+
+
+def test_a_redis_that_has_forgotten_the_scripts_is_told_again(connection: Redis) -> None:
+    """As after a restart."""
+    Broker(connection).push([a_task()])
+    connection.script_flush()
+    Broker(connection).push([a_task()])
+    assert queue_depths(connection)[0].queued == 2

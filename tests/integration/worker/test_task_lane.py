@@ -55,7 +55,7 @@ async def a_job(runtime: Runtime) -> tuple[TaskId, ClaimedJob]:
     workflow_id = await create_workflow(runtime.engine, chain(2))
     (dispatch,) = (await start_run(runtime.engine, StartRequest(workflow_id, {}))).dispatches
     assert isinstance(dispatch, RunTask)
-    fields = {str(name).encode(): str(value).encode() for name, value in record_of(dispatch).fields.items()}
+    fields = {str(name).encode(): str(value).encode() for name, value in record_of(dispatch).fields().items()}
     return dispatch.task, ClaimedJob(dispatch.job_id, "e", now(), fields, runtime.redis)
 
 
