@@ -64,7 +64,8 @@ async def _start(engine: Engine, request: StartRequest, tx: Tx) -> Started:
     await tasks.insert(tx, run_id, _tasks(plan))
     roots = [TaskId(run_id, position) for position in plan.roots]
     queued = [
-        history.task(root, plan.nodes[root.position].id, TaskStatus.QUEUED, attempt=1) for root in roots
+        history.task(root, plan.nodes[root.position].id, TaskStatus.QUEUED, attempt=1, delivery=1)
+        for root in roots
     ]
     await events.append(tx, [*history.run_started(run_id), *queued])
     return Started(run_id, [_first_job(plan, root) for root in roots])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
@@ -166,7 +167,7 @@ C = TypeVar("C", bound=Config)
 ConfigModel: TypeAlias = type[Config]
 
 
-class NodeType(Generic[C]):
+class NodeType(ABC, Generic[C]):
     """A node type. Subclasses set the class variables and write `start()`.
 
     branching: its out-edges may carry labels; `branches()` says which. group: the palette's heading.
@@ -193,13 +194,13 @@ class NodeType(Generic[C]):
         """Problems of a run's input when this node is a root; a run with problems is not started."""
         return ()
 
+    @abstractmethod
     async def start(self, context: NodeContext, config: C) -> Outcome:
         """Executes the node."""
-        raise NotImplementedError
 
     async def resume(self, context: NodeContext, config: C) -> Outcome:
-        """Goes on after a `Waiting`."""
-        raise NotImplementedError
+        """Goes on after a `Waiting`; only a type that answers so has it."""
+        raise RuntimeError(f"a node of type '{self.type}' does not wait")
 
 
 class NodeRegistry:
