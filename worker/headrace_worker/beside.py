@@ -19,9 +19,9 @@ class BesideTheQueues:
         self._tasks = tasks
         self._dependencies = dependencies
 
-    def idle_slots(self) -> int:
-        """How many successors may be taken past the queue now."""
-        return self._tasks.idle_slots
+    def promise_slots(self, most: int) -> int:
+        """Keeps up to so many slots free for successors past the queue; a negative number gives them back."""
+        return self._tasks.promise_slots(most)
 
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         """A task's job was begun here; the future is its end."""

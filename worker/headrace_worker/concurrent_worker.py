@@ -80,6 +80,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._hurry = asyncio.Event()  # the queue may hold jobs, or it is time to go
         self._ready = True  # the queue may hold jobs
         self._held = False  # by `rq suspend`
+        self._promised = 0  # slots for jobs that go past the queue
         self._unsaid = False  # Redis does not know what this worker does now
         self._in_doubt = False  # the answer to a claim may have got lost
         self._look_again: asyncio.TimerHandle | None = None
@@ -90,10 +91,15 @@ class ConcurrentWorker(RegisteredWorker):
         """Jobs that were claimed and have not ended."""
         return len(self._running)
 
-    @property
-    def idle_slots(self) -> int:
-        """Free slots while the queue was last seen empty, else 0: how much may be taken past the queue."""
-        return 0 if self._ready or self._held or self._stop_requested else self._free
+    def promise_slots(self, most: int) -> int:
+        """Keeps up to `most` free slots for jobs that go past the queue; returns how many.
+
+        None while the queue may hold jobs: they come first. A negative number gives slots back.
+        """
+        may_pass = not (self._ready or self._held or self._stop_requested)
+        count = most if most < 0 else min(most, self._free) if may_pass else 0
+        self._promised += count
+        return count
 
     def adopt(self, job: JobRecord, future: asyncio.Future[JsonValue]) -> None:
         """Takes a job that was made in this process and is being run here, without a way through the queue.
@@ -154,7 +160,8 @@ class ConcurrentWorker(RegisteredWorker):
     @property
     def _free(self) -> int:
         held = len(self._running) + len(self._recorded)
-        return max(0, min(self._slots - held + self._lane.settling, _MOST_HELD * self._slots - held))
+        free = self._slots - held - self._promised + self._lane.settling
+        return max(0, min(free, _MOST_HELD * self._slots - held))
 
     async def _trade(self, wanted: int) -> None:
         """One exchange: what has ended goes to Redis, up to `wanted` new jobs come from it."""
@@ -163,10 +170,12 @@ class ConcurrentWorker(RegisteredWorker):
         self._unsaid = False
         try:
             answer = await self._in(self._redis, self._exchange.run, self._request(adopted, ended, wanted))
-        except RedisError as error:
+        except (RedisError, asyncio.CancelledError) as error:
             self._adopted[:0] = adopted
             self._ended[:0] = ended
             self._in_doubt = True
+            if isinstance(error, asyncio.CancelledError):
+                raise
             await self._wait_for_redis(error)
             return
         self._pause = _FIRST_PAUSE

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from headrace.errors import HeadraceError
 from headrace.graph.ids import TaskId
 from headrace.log import Log
 from headrace.store import claims
@@ -58,7 +57,7 @@ class Leases:
         asyncio.run(self._renew_for_ever())
 
     async def _renew_for_ever(self) -> None:
-        db = Database(self._url, pool_size=1)
+        db = Database(self._url, pool_size=1, answer_seconds=self._seconds / 3)
         try:
             while not await asyncio.to_thread(self._closing.wait, self._seconds / 3):
                 await self._renew(db)
@@ -71,8 +70,8 @@ class Leases:
             return
         try:
             renewed = await db.transact(partial(claims.renew, tokens=held, lease_seconds=self._seconds))
-        except HeadraceError as error:
-            _log.warning("renewal_failed", str(error), tasks=len(held))
+        except Exception as error:  # whatever it was, the next renewal may work, and this thread must live
+            _log.warning("renewal_failed", f"{type(error).__name__}: {error}", tasks=len(held))
             return
         lost = held.keys() - renewed
         still = self.held()

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 
 import uvloop
@@ -29,6 +29,7 @@ from headrace_worker.ticker import tick_for_ever
 
 HEARTBEAT_SECONDS = 10.0
 _DEPENDENCY_SLOTS = 256
+_LEAVE_SECONDS = 5.0
 
 _log = Log("headrace.worker")
 
@@ -46,19 +47,27 @@ async def work(settings: Settings) -> None:
     """Serves both lanes until a signal; then finishes or hands back what runs, and leaves."""
     async with open_runtime(settings) as runtime:
         lane = TaskLane(runtime)
-        lanes = _lanes(runtime, lane)
-        _stop_on_signals(lanes)
+        tasks, dependencies = _lanes(runtime, lane)
+        _stop_on_signals(tasks)
         await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
-        lane.open(BesideTheQueues(*lanes))
+        lane.open(BesideTheQueues(tasks, dependencies))
         chores = [
             asyncio.create_task(chore)
             for chore in (tick_for_ever(runtime), _beat(runtime, lane), _hear_stops(runtime, lane))
         ]
         _log.info("worker_started", "Worker is ready to process jobs...", worker=str(runtime.worker_id))
         try:
-            await asyncio.gather(*(one.serve() for one in lanes))
+            await _serve(tasks, dependencies)
         finally:
             await _leave(runtime, lane, chores)
+
+
+async def _serve(tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> None:
+    """Until the task lane has stopped and drained; only then the other, which is shown what it released."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(dependencies.serve())
+        await tasks.serve()
+        dependencies.request_stop()
 
 
 def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, ConcurrentWorker]:
@@ -84,11 +93,10 @@ def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, Concurre
     return tasks, dependencies
 
 
-def _stop_on_signals(lanes: tuple[ConcurrentWorker, ConcurrentWorker]) -> None:
+def _stop_on_signals(tasks: ConcurrentWorker) -> None:
     def stop() -> None:
         _log.info("worker_stopping")
-        for lane in lanes:
-            lane.request_stop()
+        tasks.request_stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,10 +118,12 @@ def _row(runtime: Runtime) -> workers.NewWorker:
 async def _beat(runtime: Runtime, lane: TaskLane) -> None:
     """Says in the worker's row that it lives and what it does."""
     while True:
-        with suppress(StoreUnavailable):
+        try:
             await runtime.engine.db.transact(
                 partial(workers.heartbeat, worker_id=runtime.worker_id, load=lane.load)
             )
+        except Exception as error:  # a worker that does not beat is taken for dead
+            _log.warning("heartbeat_failed", f"{type(error).__name__}: {error}")
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
@@ -142,6 +152,7 @@ async def _mark(runtime: Runtime, state: str) -> None:
 async def _quietly(call: Coroutine[None, None, None]) -> None:
     """At the end of a process: without PostgreSQL, leases and heartbeats run out by themselves."""
     try:
-        await call
-    except StoreUnavailable as error:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await call
+    except (StoreUnavailable, TimeoutError) as error:
         _log.warning("leave", str(error))

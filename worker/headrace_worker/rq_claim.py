@@ -96,13 +96,13 @@ class ClaimedJob:
     @property
     def timeout(self) -> float | None:
         """Seconds that the job may take; None for no limit, which RQ writes as -1."""
-        seconds = int(self.fields.get(b"timeout") or Queue.DEFAULT_TIMEOUT)
+        seconds = _number(self.fields.get(b"timeout"), Queue.DEFAULT_TIMEOUT)
         return seconds if seconds > 0 else None
 
     @property
     def result_ttl(self) -> int:
         """Seconds that RQ keeps its result; negative for ever."""
-        return int(self.fields.get(b"result_ttl") or DEFAULT_RESULT_TTL)
+        return _number(self.fields.get(b"result_ttl"), DEFAULT_RESULT_TTL)
 
     @property
     def is_special(self) -> bool:
@@ -144,6 +144,14 @@ class ClaimedJob:
         except Exception as damage:  # whatever somebody else wrote there: it is this job's failure
             self._damage = damage
             self._job = _unreadable(self)
+
+
+def _number(text: bytes | None, default: int) -> int:
+    """Whoever wrote the hash may have written anything."""
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return default
 
 
 def read_call(fields: Mapping[bytes, bytes]) -> Call | None:

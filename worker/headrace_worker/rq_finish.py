@@ -160,8 +160,8 @@ def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.
                 return
             if tries == _TRIES:
                 break
-            tries += 1
             _handle(worker, queue, ended)
+            tries += 1
         except RedisError as error:
             _log.warning("record", f"job {ended.claimed.id} is not recorded yet", error=str(error))
             give_up.wait(_PAUSE)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from headrace.engine.execute import Finished, claim, hand_back, is_instant, perform, perform_at_once
+from headrace.engine.execute import (
+    Finished,
+    hand_back,
+    is_instant,
+    make_ready,
+    perform,
+    perform_at_once,
+    take,
+)
 from headrace.engine.handover import Taker
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
@@ -36,8 +44,8 @@ _SETTLEMENTS = 2
 class Beside(Protocol):
     """What the lane tells RQ of work that went past its queues."""
 
-    def idle_slots(self) -> int:
-        """How many successors may be taken past the queue now."""
+    def promise_slots(self, most: int) -> int:
+        """Keeps up to so many slots free for successors past the queue; a negative number gives them back."""
 
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         """A task's job was begun here; the future is its end."""
@@ -122,14 +130,18 @@ class TaskLane:
             if seat.code is not None:
                 seat.code.cancel()
         held = self._leases.held()
-        if held:
-            await self._runtime.push(await hand_back(self._runtime.engine, held))
-        await asyncio.to_thread(self._leases.close)
+        try:
+            if held:
+                await self._runtime.push(await hand_back(self._runtime.engine, held))
+        finally:
+            await asyncio.to_thread(self._leases.close)
 
     async def _claim_and_run(self, seats: Sequence[_Seat]) -> None:
         wanted = [seat.delivery for seat in seats]
         try:
-            executions = await patiently(lambda: claim(self._runtime.engine, wanted, self._runtime.worker_id))
+            engine = self._runtime.engine
+            claimed = await patiently(partial(take, engine, wanted, self._runtime.worker_id))
+            executions = await patiently(partial(make_ready, engine, claimed))
         except Exception as error:
             for seat in seats:
                 _answer(seat, error=error)
@@ -179,8 +191,9 @@ class TaskLane:
         group, self._done = self._done, []
         self._in_settlement += len(group)
         finished = [seat.finished for seat in group if seat.finished is not None]
+        promised = self._beside.promise_slots(len(group))
         try:
-            taker = Taker(self._runtime.worker_id, self._beside.idle_slots())
+            taker = Taker(self._runtime.worker_id, promised)
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
             for execution in settled.taken:
                 self._take(execution)
@@ -193,6 +206,7 @@ class TaskLane:
             for seat in group:
                 _answer(seat, error=error)
         finally:
+            self._beside.promise_slots(-promised)
             self._in_settlement -= len(group)
             for seat in group:
                 if seat.finished is not None:

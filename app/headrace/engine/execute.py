@@ -15,8 +15,7 @@ from headrace.engine.stopping import fail_run
 from headrace.errors import HeadraceError
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
-from headrace.graph.json_types import JsonValue
-from headrace.graph.outcome import Done, Failed, Outcome
+from headrace.graph.outcome import Failed, Outcome
 from headrace.log import Log
 from headrace.nodes.base import Http, NodeContext
 from headrace.store import claims, events
@@ -35,32 +34,35 @@ class Finished:
     execution: Execution
     outcome: Outcome
 
-    @property
-    def value(self) -> JsonValue:
-        """The output; None when there is none."""
-        return self.outcome.output if isinstance(self.outcome, Done) else None
-
 
 async def claim(engine: Engine, deliveries: Sequence[claims.Delivery], worker_id: UUID) -> list[Execution]:
-    """Takes the delivered tasks that are still to be had, with the inputs of their nodes.
+    """Takes the delivered tasks that are still to be had, with the inputs of their nodes."""
+    return await make_ready(engine, await take(engine, deliveries, worker_id))
 
-    A run whose task cannot be prepared fails with EngineError; the others go on.
-    """
 
+async def take(engine: Engine, deliveries: Sequence[claims.Delivery], worker_id: UUID) -> list[claims.Claim]:
+    """Takes the delivered tasks that are still to be had: from now on they are this process's to run."""
     if not deliveries:
         return []
     # A claim that a crash of the server forgets only repeats a node: it need not wait for the disk.
     async with engine.relaxed.connection() as tx:
-        claimed = await claims.claim(tx, deliveries, new_token(), worker_id, engine.lease_seconds)
+        return await claims.claim(tx, deliveries, new_token(), worker_id, engine.lease_seconds)
 
-        # It is committed: whatever comes now is about single tasks, and the others are this process's to run.
-        async def work(batch: Sequence[claims.Claim]) -> list[Execution]:
+
+async def make_ready(engine: Engine, claimed: Sequence[claims.Claim]) -> list[Execution]:
+    """Loads what taken tasks need. It may be called again when PostgreSQL did not answer.
+
+    A run whose task cannot be prepared fails with EngineError; the others go on.
+    """
+
+    async def work(batch: Sequence[claims.Claim]) -> list[Execution]:
+        async with engine.relaxed.connection() as tx:
             return await prepare(engine, tx, batch)
 
-        async def give_up(one: claims.Claim, error: Exception) -> None:
-            await _unprepared(engine, one.task, error)
+    async def give_up(one: claims.Claim, error: Exception) -> None:
+        await _unprepared(engine, one.task, error)
 
-        return await spared(claimed, work, give_up)
+    return await spared(claimed, work, give_up)
 
 
 async def recall(engine: Engine, held: Mapping[TaskId, int]) -> list[Execution]:

@@ -9,19 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.engine.execute import hand_back
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
+from headrace.errors import HeadraceError
+from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result
-from headrace.graph.json_types import JsonValue
 from headrace.graph.shortcut import may_shortcut
 from headrace.graph.states import TaskStatus
+from headrace.log import Log
 from headrace.store import shortcut
 from headrace.store.claims import Settlement
+from headrace.store.codec import load, size_of
 from headrace.store.events import LOG, Event
 from headrace.store.ids import new_token
 from headrace.store.shortcut import Completion, Holder
-from headrace.store.tasks import Queued
+
+_log = Log("headrace.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +43,10 @@ NOBODY = Taker(UUID(int=0), 0)
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """An execution that completed. value: its output; settlement.output is the same as text."""
+    """An execution that completed."""
 
     execution: Execution
     settlement: Settlement
-    value: JsonValue
     events: Sequence[Event]
 
 
@@ -52,7 +56,7 @@ class HandedOver:
 
     released: Sequence[TaskId]
     settled: Sequence[TaskId]
-    queued: Sequence[Queued]
+    dispatches: Sequence[Dispatch]
     taken: Sequence[Execution]
 
 
@@ -68,9 +72,32 @@ async def hand_over(engine: Engine, batch: Sequence[Completed], taker: Taker) ->
     completions = [_completion(one, number < taker.slots) for number, one in enumerate(batch)]
     async with engine.db.connection() as tx:
         outcome = await shortcut.complete(tx, completions, holder)
-        at_hand = {one.execution.task: _result(one) for one in batch}
-        taken = await prepare(engine, tx, outcome.claimed, at_hand)
-    return HandedOver(outcome.released, outcome.settled, outcome.queued, taken)
+        # It is committed: what goes wrong from here on concerns the successors only.
+        try:
+            taken = await prepare(engine, tx, outcome.claimed, _at_hand(batch, outcome))
+            given_back: list[Dispatch] = []
+        except Exception as error:
+            _log.warning("not_taken", f"{type(error).__name__}: {error}", tasks=len(outcome.claimed))
+            taken, given_back = [], await _give_back(engine, outcome)
+    dispatches = [*(one.dispatch() for one in outcome.queued), *given_back]
+    return HandedOver(outcome.released, outcome.settled, dispatches, taken)
+
+
+async def _give_back(engine: Engine, outcome: shortcut.Outcome) -> list[Dispatch]:
+    """Queues what was claimed and cannot be begun here; without PostgreSQL, its leases run out."""
+    try:
+        return await hand_back(engine, {one.task: one.token for one in outcome.claimed})
+    except HeadraceError:
+        return []
+
+
+def _at_hand(batch: Sequence[Completed], outcome: shortcut.Outcome) -> dict[TaskId, Result]:
+    """Results as the database gives them: a successor gets the same whichever way it comes."""
+    letters = {one.settlement.task: one.settlement.outcomes or "" for one in batch}
+    return {
+        task: Result(TaskStatus.COMPLETED, load(text), size=size_of(text or ""), outcomes=letters[task])
+        for task, text in outcome.outputs.items()
+    }
 
 
 def _completion(one: Completed, may_keep: bool) -> Completion:
@@ -85,8 +112,3 @@ def _completion(one: Completed, may_keep: bool) -> Completion:
         log=[event for event in one.events if event.type == LOG],
         kept=targets[0] if targets and may_keep else None,
     )
-
-
-def _result(one: Completed) -> Result:
-    size = len(one.settlement.output or "")
-    return Result(TaskStatus.COMPLETED, one.value, size=size, outcomes=one.settlement.outcomes or "")

@@ -71,7 +71,7 @@ async def settle(
     ended = [entry.settlement.task for entry in written.values() if entry.settlement.outcomes is not None]
     if late:
         _log.info("late_results", tasks=len(late))
-    dispatches: list[Dispatch] = [one.dispatch() for one in handed.queued]
+    dispatches: list[Dispatch] = [*handed.dispatches]
     if ended or handed.settled:
         dispatches.append(Release((*handed.settled, *ended)))
     return Settled(dispatches, handed.released, handed.taken, late)
@@ -97,10 +97,7 @@ async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) ->
     """What a batch came to; nothing when it cannot be stored as one: then the ordinary way finds out why."""
     if not entries:
         return _NOTHING
-    batch = [
-        Completed(entry.finished.execution, entry.settlement, entry.finished.value, entry.events)
-        for entry in entries
-    ]
+    batch = [Completed(entry.finished.execution, entry.settlement, entry.events) for entry in entries]
     try:
         return await hand_over(engine, batch, taker)
     except StoreUnavailable:

@@ -38,6 +38,7 @@ _SESSION = {
     "enable_mergejoin": "off",
 }
 _CONNECT_SECONDS = 5.0
+_CLOSE_SECONDS = 3.0
 _ACQUIRE_SECONDS = 10.0
 _IDLE_SECONDS = 300.0
 
@@ -92,10 +93,16 @@ class Tx:
 class Database:
     """A pool of connections to one database; it opens with its first use, on the loop of that use."""
 
-    def __init__(self, url: str, pool_size: int = 10, is_relaxed: bool = False) -> None:
-        """url: `postgresql://...`. is_relaxed: commits do not wait for the disk: for what may be repeated."""
+    def __init__(
+        self, url: str, pool_size: int = 10, is_relaxed: bool = False, answer_seconds: float = 30.0
+    ) -> None:
+        """url: `postgresql://...`. is_relaxed: commits do not wait for the disk: for what may be repeated.
+
+        answer_seconds: a statement without an answer for so long counts as PostgreSQL being away.
+        """
         self.url = url
         self._pool_size = pool_size
+        self._answer_seconds = answer_seconds
         self._settings = dict(_SESSION)
         if is_relaxed:
             self._settings["synchronous_commit"] = "off"
@@ -126,8 +133,12 @@ class Database:
                 continue
 
     async def close(self) -> None:
+        """Closes the connections, hard after some seconds: a server that is gone says no goodbye."""
         if self._pool is not None:
-            await self._pool.close()
+            try:
+                await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
+            except TimeoutError:
+                self._pool.terminate()
 
     async def _open(self) -> asyncpg.Pool:
         async with self._opening:
@@ -138,6 +149,7 @@ class Database:
                     max_size=self._pool_size,
                     max_inactive_connection_lifetime=_IDLE_SECONDS,
                     timeout=_CONNECT_SECONDS,
+                    command_timeout=self._answer_seconds,
                     connection_class=_Connection,
                     record_class=Record,
                     server_settings=self._settings,

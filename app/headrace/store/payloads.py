@@ -27,12 +27,12 @@ class Kept:
 _ADD = """
 INSERT INTO payloads (hash, body) SELECT p.hash, p.body::jsonb
 FROM unnest($1::bytea[], $2::text[]) AS p(hash, body) ORDER BY p.hash
-ON CONFLICT (hash) DO NOTHING
+ON CONFLICT (hash) DO UPDATE SET created_at = now()
 """
 
 
 async def keep(tx: Tx, outputs: Sequence[str | None]) -> Kept:
-    """Stores what is too long for a row, unless it is stored already."""
+    """Stores what is too long for a row. What is stored already is made young: no sweep takes it now."""
     hashes = {text: _hash(text) for text in outputs if text is not None and len(text) > INLINE_LIMIT}
     if not hashes:
         return Kept(outputs, [None] * len(outputs))

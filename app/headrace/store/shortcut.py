@@ -6,7 +6,7 @@ batch are settled only, and released the ordinary way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,12 +47,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a batch. settled: recorded, but not released. What is in neither came too late."""
+    """What came of a batch. settled: recorded, but not released. What is in neither came too late.
+
+    outputs: short outputs of the batch as they are stored, when successors were to be claimed.
+    """
 
     released: Sequence[TaskId]
     settled: Sequence[TaskId]
     queued: Sequence[Queued]
     claimed: Sequence[Claim]
+    outputs: Mapping[TaskId, str | None]
 
 
 # The locks come first: `done` joins `locked`, and everything else follows from `done`. Rows that another
@@ -73,7 +77,7 @@ WITH given AS (
   FROM given g JOIN locked l ON l.id = g.run_id
   WHERE t.run_id = g.run_id AND t.position = g.position AND t.token = g.token
     AND t.status = ANY($20)
-  RETURNING {QUEUED_COLUMNS}, t.propagated
+  RETURNING {QUEUED_COLUMNS}, t.propagated, CASE WHEN $22 THEN t.output END AS output
 ), edges AS (
   SELECT e.run_id, e.target, count(*)::int AS resolved, bool_or(e.is_kept) AS is_kept
   FROM unnest($7::uuid[], $8::int[], $9::int[], $10::bool[]) AS e(run_id, source, target, is_kept)
@@ -126,9 +130,9 @@ WITH given AS (
   ) AS lines ORDER BY step, n, run_id, position
 )
 SELECT run_id, position, node_id, attempt, delivery, attempt_timeout,
-       CASE WHEN propagated THEN 'released' ELSE 'settled' END AS status FROM done
+       CASE WHEN propagated THEN 'released' ELSE 'settled' END AS status, output FROM done
 UNION ALL
-SELECT * FROM released WHERE status <> 'pending'
+SELECT *, NULL FROM released WHERE status <> 'pending'
 """
 
 
@@ -154,12 +158,17 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         *columns([event for one in completions for event in one.log]),
         may_become(TaskStatus.COMPLETED),
         kept.references,
+        any(one.kept is not None for one in completions),
     )
+    long = {one.task for one, reference in zip(completions, kept.references, strict=True) if reference}
     return Outcome(
         released=[_task(row) for row in rows if row.status == "released"],
         settled=[_task(row) for row in rows if row.status == "settled"],
         queued=[queued(row) for row in rows if row.status == TaskStatus.QUEUED],
         claimed=[_claim(row, holder.token) for row in rows if row.status == TaskStatus.RUNNING],
+        outputs={
+            _task(row): row.output for row in rows if row.status == "released" and _task(row) not in long
+        },
     )
 
 

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 class NothingBeside:
     """No slots for successors, and nobody to show them to."""
 
-    def idle_slots(self) -> int:
-        return 0
+    def promise_slots(self, most: int) -> int:
+        return min(most, 0)
 
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         raise AssertionError(f"{dispatch} was taken without a slot: {future}")
