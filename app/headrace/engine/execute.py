@@ -18,6 +18,7 @@ from headrace.graph.ids import TaskId
 from headrace.graph.outcome import Failed, Outcome
 from headrace.log import Log
 from headrace.nodes.base import Http, NodeContext
+from headrace.nodes.lanes import NO_LANES, AttemptFailed, Lanes, failure_of
 from headrace.store import claims, events
 from headrace.store.db import Tx
 from headrace.store.ids import new_token
@@ -97,14 +98,17 @@ async def hand_back(engine: Engine, held: Mapping[TaskId, int]) -> list[Dispatch
     return [one.dispatch() for one in await engine.db.transact(work)]
 
 
-async def perform(execution: Execution, http: Http) -> Finished:
-    """Runs the node's code outside any transaction, under its timeout. Never raises but CancelledError."""
+async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> Finished:
+    """Runs the node's code outside any transaction, under its timeout. Never raises but CancelledError.
+
+    lanes: where code runs that is not async; without them it fails.
+    """
     if execution.failure is not None:
         return Finished(execution, execution.failure)
     limit = asyncio.timeout(execution.node.attempt_timeout)
     try:
         async with limit:
-            return Finished(execution, await _step(execution, http))
+            return Finished(execution, await _step(execution, http, lanes))
     except (Exception, SystemExit) as error:
         if limit.expired() and not isinstance(error, HeadraceError):
             message = f"the attempt took longer than {execution.node.attempt_timeout:g} s"
@@ -121,7 +125,7 @@ def perform_at_once(execution: Execution, http: Http) -> Finished:
     """As `perform`, for a node that never waits: without a task of the loop and without a timeout."""
     if execution.failure is not None:
         return Finished(execution, execution.failure)
-    step = _step(execution, http)
+    step = _step(execution, http, NO_LANES)
     try:
         step.send(None)
     except StopIteration as end:
@@ -132,22 +136,21 @@ def perform_at_once(execution: Execution, http: Http) -> Finished:
     return _crashed(execution, RuntimeError(f"a node of type '{execution.node.type}' must not wait"))
 
 
-def _step(execution: Execution, http: Http) -> Coroutine[None, None, Outcome]:
+def _step(execution: Execution, http: Http, lanes: Lanes) -> Coroutine[None, None, Outcome]:
     position = execution.task.position
     kind, config = execution.program.types[position], execution.program.configs[position]
     step = kind.resume if execution.claim.waits_for not in (None, RETRY) else kind.start
-    return step(_context(execution, http), config)
+    return step(_context(execution, http, lanes), config)
 
 
 def _crashed(execution: Execution, error: BaseException) -> Finished:
     """The one place that makes a failure of what a node's code raised."""
-    if isinstance(error, HeadraceError):
-        return Finished(execution, Failed(error.message, kind=error.code, retryable=False))
-    _log.exception("node_crashed", task=str(execution.task), node=execution.node.id)
-    return Finished(execution, Failed(f"{type(error).__name__}: {error}", kind=type(error).__name__))
+    if not isinstance(error, (HeadraceError, AttemptFailed)):
+        _log.exception("node_crashed", task=str(execution.task), node=execution.node.id)
+    return Finished(execution, failure_of(error))
 
 
-def _context(execution: Execution, http: Http) -> NodeContext:
+def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
     node = execution.node
     return NodeContext(
         run_id=str(execution.task.run_id),
@@ -158,4 +161,5 @@ def _context(execution: Execution, http: Http) -> NodeContext:
         scope=execution.scope,
         http=http,
         log=execution.log,
+        lanes=lanes,
     )

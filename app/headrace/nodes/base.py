@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,6 +18,10 @@ from headrace.errors import HeadraceError, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Outcome
 from headrace.graph.template import Rendered, Scope, render, render_json
+from headrace.nodes.lanes import NO_LANES, Lanes
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
@@ -129,6 +136,7 @@ class NodeContext:
     """What a node sees of its run while it executes.
 
     input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
+    cancelled: set for code in a thread when its attempt is over without it: timed out, stopped, taken away.
     """
 
     run_id: str
@@ -139,6 +147,8 @@ class NodeContext:
     scope: Scope
     http: Http
     log: list[LogLine] = field(default_factory=list)
+    lanes: Lanes = NO_LANES
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
     def input(self) -> JsonValue:
@@ -147,6 +157,18 @@ class NodeContext:
     def say(self, kind: str, message: str, type: str = "node-output") -> None:
         """Writes a line into the run's log, committed together with the node's result."""
         self.log.append(LogLine(type, kind, message))
+
+    async def run_sync(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """Calls code that is not async, in a thread; see `Lanes`."""
+        try:
+            return await self.lanes.run_sync(partial(function, *arguments))
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
+        """Calls `module:qualname` with the payload, in a process that may crash or be killed; see `Lanes`."""
+        return await self.lanes.run_isolated(function, payload)
 
     def render(self, text: str) -> str:
         """Fills in `{{ path }}`. A missing value becomes '' and a warning in the run's log."""
