@@ -29,6 +29,7 @@ from headrace.api.routes import (
     queues,
     runs,
     starts,
+    versions,
     workers,
     workflows,
 )
@@ -50,6 +51,7 @@ _ROUTERS = (
     mocks.router,
     runs.router,
     starts.router,
+    versions.router,
     workflows.router,
     node_types.router,
     api_templates.router,

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import lookup
+from headrace.cli import lookup, versions
 from headrace.cli.client import open_client
 from headrace.cli.documents import read_definition, require_valid_definition
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import print_json, print_table, say, show_milliseconds
 
 app = typer.Typer(help="List, show, create, delete and validate workflows.", no_args_is_help=True)
+app.command("versions")(versions.versions)
+app.command("activate")(versions.activate)
+app.command("diff")(versions.diff)
 
 File = Annotated[Path, typer.Argument(help="A definition in JSON, in either form.")]
 Name = Annotated[str, typer.Argument(metavar="ID|NAME", help="A workflow's id or exact name.")]
@@ -50,11 +53,16 @@ def create(file: File, url: Url = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def delete(name: Name, url: Url = "", as_json: AsJson = False) -> None:
-    """Delete a workflow with all its runs."""
+def delete(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Cancel its active runs first.")] = False,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Delete a workflow with all its runs; refused while one of them is active."""
     with open_client(url) as client:
         found = lookup.workflow_id(client, name)
-        client.delete(f"/workflows/{found}")
+        client.delete(f"/workflows/{found}" + ("?force=true" if force else ""))
     if as_json:
         print_json({"id": found, "deleted": True})
     else:

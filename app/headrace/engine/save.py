@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
+from headrace.engine.control import cancel_run
 from headrace.engine.program import Engine, Rules
 from headrace.errors import NotFound, WrongState
 from headrace.graph.definition import Definition, parse, to_wire
+from headrace.graph.dispatch import Dispatch, Stop, Withdraw
 from headrace.graph.json_types import JsonValue
 from headrace.graph.validate import require_valid
 from headrace.store import runs, workflows
@@ -44,14 +47,30 @@ async def update_workflow(engine: Engine, workflow_id: UUID, document: JsonValue
     await engine.db.transact(work)
 
 
-async def delete_workflow(engine: Engine, workflow_id: UUID) -> None:
-    """Deletes a workflow with all its runs. Raises NotFound; WrongState while a run is active."""
+async def delete_workflow(engine: Engine, workflow_id: UUID, is_forced: bool = False) -> list[Dispatch]:
+    """Deletes a workflow with all its runs; returns what to tell the queue and the workers.
+
+    Raises NotFound; WrongState while a run is active. If it is forced, the runs are cancelled first; it does
+    not wait for their `finally` nodes.
+    """
+    stops = await _cancel_runs(engine, workflow_id) if is_forced else []
 
     async def work(tx: Tx) -> None:
         await workflows.lock(tx, workflow_id)
-        if await runs.has_active(tx, workflow_id):
+        if not is_forced and await runs.has_active(tx, workflow_id):
             raise WrongState("The workflow has active runs; cancel them first")
         if not await workflows.delete(tx, workflow_id):
             raise NotFound("Workflow not found")
 
     await engine.db.transact(work)
+    return stops
+
+
+async def _cancel_runs(engine: Engine, workflow_id: UUID) -> list[Dispatch]:
+    async with engine.db.transaction() as tx:
+        active = await workflows.active_runs(tx, workflow_id)
+    dispatches: list[Dispatch] = []
+    for run_id in active:
+        with suppress(NotFound, WrongState):  # it has just ended, or somebody else cancels it
+            dispatches += await cancel_run(engine, run_id)
+    return [one for one in dispatches if isinstance(one, Stop | Withdraw)]

@@ -35,9 +35,13 @@ class WorkflowLine:
     updated_at: datetime
 
 
+# A statement of its own: the next one must see what the save before this one has left.
+_LOCK_FOR_SAVE = "SELECT 1 FROM workflows WHERE id = $1 FOR NO KEY UPDATE"
 _UPDATE_WORKFLOW = """
-UPDATE workflows SET name = $2, version = version + 1, updated_at = clock_timestamp() WHERE id = $1
-RETURNING version
+UPDATE workflows
+SET name = $2, updated_at = clock_timestamp(),
+    version = 1 + (SELECT max(version) FROM workflow_versions WHERE workflow_id = $1)
+WHERE id = $1 RETURNING version
 """
 _INSERT_VERSION = """
 INSERT INTO workflow_versions (workflow_id, version, definition) VALUES ($1, $2, $3::text::jsonb)
@@ -52,6 +56,7 @@ async def add(tx: Tx, workflow_id: UUID, name: str, definition: JsonObject) -> N
 
 async def add_version(tx: Tx, workflow_id: UUID, name: str, definition: JsonObject) -> bool:
     """Freezes a next version and makes it the current one; False when there is no such workflow."""
+    await tx.fetch(_LOCK_FOR_SAVE, workflow_id)
     row = await tx.row(_UPDATE_WORKFLOW, workflow_id, name)
     if row is not None:
         await tx.fetch(_INSERT_VERSION, workflow_id, row.version, dump(definition))
@@ -109,6 +114,14 @@ async def delete(tx: Tx, workflow_id: UUID) -> bool:
 async def lock(tx: Tx, workflow_id: UUID) -> None:
     """Keeps new runs and versions of a workflow out until the transaction ends."""
     await tx.fetch("SELECT 1 FROM workflows WHERE id = $1 FOR UPDATE", workflow_id)
+
+
+async def active_runs(tx: Tx, workflow_id: UUID) -> list[UUID]:
+    """The runs of a workflow that have not ended, by id."""
+    rows = await tx.fetch(
+        "SELECT id FROM workflow_runs WHERE workflow_id = $1 AND finished_at IS NULL ORDER BY id", workflow_id
+    )
+    return [row.id for row in rows]
 
 
 _PINNED = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 from headrace.api import documents
 from headrace.api.deps import Limit, Offset, PlainJson, Shared
@@ -16,6 +16,7 @@ from headrace.graph.json_types import JsonObject
 router = APIRouter(prefix="/workflows", tags=["workflows"])
 
 Document = Annotated[JsonObject, Body(openapi_examples=documents.EXAMPLES)]
+Force = Annotated[bool, Query(description="Cancel its active runs first.")]
 
 
 @router.get("")
@@ -50,7 +51,7 @@ async def update_workflow(workflow_id: UUID, body: Document, house: Shared) -> W
 
 
 @router.delete("/{workflow_id}", responses=NOT_FOUND | WRONG_STATE)
-async def delete_workflow(workflow_id: UUID, house: Shared) -> Deleted:
-    """Deletes a workflow with its runs; 409 while one of them is active."""
-    await save.delete_workflow(house.engine, workflow_id)
+async def delete_workflow(workflow_id: UUID, house: Shared, force: Force = False) -> Deleted:
+    """Deletes a workflow with its runs; 409 while one of them is active, unless it is forced."""
+    await house.push(await save.delete_workflow(house.engine, workflow_id, force))
     return Deleted()
