@@ -55,7 +55,7 @@ async def _start(engine: Engine, request: StartRequest, tx: Tx) -> Started:
     run_id = new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())
-    program = await engine.programs.one(tx, request.workflow_id, version)
+    program = await engine.programs.one(tx, runs.ProgramKey(request.workflow_id, version))
     _require_input(program, request.input)
     plan = program.plan
     open_tasks = len(plan.nodes) - len(plan.finals)
