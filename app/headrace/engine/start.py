@@ -45,17 +45,18 @@ async def start_run(engine: Engine, request: StartRequest) -> Started:
     Raises NotFound, InvalidInput when a root refuses the input, IdempotencyConflict when the key was used
     with another input. The same key with the same input answers the first run again.
     """
-    return await engine.db.transact(partial(_start, engine, request))
+    return await engine.db.transact(partial(start_within, engine, request))
 
 
-async def _start(engine: Engine, request: StartRequest, tx: Tx) -> Started:
+async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started:
+    """The same within the caller's transaction. Until it commits, nothing may be pushed."""
     version = await workflows.current_version(tx, request.workflow_id)
     if version is None:
         raise NotFound("Workflow not found")
     run_id = new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())
-    program = await engine.programs.one(tx, runs.ProgramKey(request.workflow_id, version))
+    program = await engine.programs.one(tx, request.workflow_id, version)
     _require_input(program, request.input)
     plan = program.plan
     open_tasks = len(plan.nodes) - len(plan.finals)
