@@ -16,7 +16,7 @@ from headrace.graph.dispatch import Dispatch, Release, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.nodes.base import HttpRequest, HttpResponse
-from headrace.store import results, runs
+from headrace.store import results, run_reading
 from headrace.store.claims import Delivery
 from headrace.store.results import Task
 
@@ -61,7 +61,7 @@ async def run_to_end(engine: Engine, document: JsonValue, run_input: JsonValue =
 
 async def status_of(engine: Engine, run_id: UUID) -> str:
     async with engine.db.transaction() as tx:
-        run = await runs.get(tx, run_id)
+        run = await run_reading.get(tx, run_id)
     assert run is not None
     return run.status.value
 

@@ -21,11 +21,12 @@ from headrace.graph.decide import (
     released_by,
     run_verdict,
 )
-from headrace.graph.definition import Definition, OnFailure, parse
+from headrace.graph.definition import Definition, parse
 from headrace.graph.edges import Ending, resolve_edges
 from headrace.graph.join import EdgeOutcome, Tally
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import Plan, make_plan
+from headrace.graph.settings import OnFailure
 from headrace.graph.states import ENDED, TASK_MOVES, RunStatus, TaskStatus
 from support.build import edge, node, workflow
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from headrace.engine.program import Rules
-from headrace.graph.definition import Definition, Edge, Node, Retry, parse
+from headrace.graph.definition import Definition, Edge, Node, parse
 from headrace.graph.join import Losers, Rule
+from headrace.graph.settings import Retry
 from headrace.graph.states import RunStatus, TaskStatus, mermaid
 from headrace.graph.validate import require_valid
 from headrace.nodes.builtin import builtin

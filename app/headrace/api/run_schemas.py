@@ -14,7 +14,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store.events import StoredEvent
 from headrace.store.results import Task
-from headrace.store.runs import Run
+from headrace.store.run_reading import Run
 
 
 class RunResult(Model):

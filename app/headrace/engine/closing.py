@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.engine.holding import hold_back
 from headrace.engine.program import Program
 from headrace.graph.decide import is_unhandled, run_verdict
+from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
+from headrace.graph.outcome import Verdict
 from headrace.graph.plan import Plan
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store import events, releases, runs
 from headrace.store.db import Tx
 from headrace.store.releases import Cancelled
 from headrace.store.runs import LockedRun
-from headrace.store.tasks import Queued
 
 
 async def count_and_close(
@@ -24,32 +26,30 @@ async def count_and_close(
     locked: Mapping[UUID, LockedRun],
     programs: Mapping[UUID, Program],
     ended: Mapping[UUID, Mapping[TaskStatus, int]],
-) -> list[Queued]:
+) -> list[Dispatch]:
     """Counts ended tasks; a run without open ones begins its `finally` nodes, or ends.
 
-    Returns the tasks that were queued.
+    Returns what follows: the first of the `finally` nodes, or news for the task that the run ran for.
     """
     open_tasks = await runs.count_down(tx, {run_id: counts for run_id, counts in ended.items() if counts})
-    queued: list[Queued] = []
+    dispatches: list[Dispatch] = []
     for run_id in sorted(run_id for run_id, left in open_tasks.items() if left == 0):
         run, plan = locked[run_id], programs[run_id].plan
         if run.phase == "main" and plan.finals:
-            queued += await _begin_finals(tx, run, plan)
+            dispatches += await _begin_finals(tx, run, plan)
         else:
-            await _finish(tx, run, plan)
-    return queued
+            dispatches += await _finish(tx, run, plan)
+    return dispatches
 
 
-async def stop_rest(
-    tx: Tx, run: LockedRun, program: Program, verdict: RunStatus, reason: str
-) -> list[Cancelled]:
+async def stop_rest(tx: Tx, run: LockedRun, program: Program, verdict: Verdict) -> list[Cancelled]:
     """Decides how the run will end and cancels all that has not ended, except `finally` nodes."""
-    plan = program.plan
-    await runs.set_verdict(tx, run.id, verdict, reason)
+    plan, reason = program.plan, verdict.reason
+    await runs.set_verdict(tx, run.id, verdict.status, reason)
     outcomes = {
         node.position: EdgeOutcome.CANCELLED.value * len(node.out_edges)
         for node in plan.nodes
-        if not node.is_final
+        if node.is_main
     }
     cancelled = await releases.cancel(tx, run.id, outcomes, reason)
     await events.append(
@@ -62,19 +62,20 @@ async def stop_rest(
     return cancelled
 
 
-async def _begin_finals(tx: Tx, run: LockedRun, plan: Plan) -> list[Queued]:
+async def _begin_finals(tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
     await runs.open_finals(tx, run.id, len(plan.finals))
     first = [position for position in plan.finals if not plan.nodes[position].in_edges]
     moves = [releases.Move(TaskId(run.id, position), released_by=()) for position in first]
     queued = await releases.move(tx, moves)
-    await events.append(tx, queued_events(queued))
-    return queued
+    await events.append(tx, history.queued(queued))
+    return [one.dispatch() for one in await hold_back(tx, {run.id: run}, queued)]
 
 
-async def _finish(tx: Tx, run: LockedRun, plan: Plan) -> None:
+async def _finish(tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
     status, reason = await _verdict(tx, run, plan)
     await runs.finish(tx, run.id, status, reason)
     await events.append(tx, history.run_ended(run.id, status, reason))
+    return [Release((run.parent,))] if run.parent else []
 
 
 async def _verdict(tx: Tx, run: LockedRun, plan: Plan) -> tuple[RunStatus, str | None]:
@@ -101,11 +102,3 @@ def _failed_targets(plan: Plan, outcomes: Mapping[int, str]) -> list[int]:
             if letter == EdgeOutcome.FAILED
         }
     )
-
-
-def queued_events(queued: Sequence[Queued]) -> list[events.Event]:
-    """`task.queued` of each."""
-    return [
-        history.task(one.task, one.node_id, TaskStatus.QUEUED, attempt=one.attempt, delivery=one.delivery)
-        for one in queued
-    ]

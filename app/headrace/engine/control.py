@@ -12,6 +12,7 @@ from headrace.engine.program import Engine
 from headrace.engine.stopping import stop_dispatches
 from headrace.errors import NotFound, WrongState
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.outcome import Verdict
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store import events, runs
 from headrace.store.db import Tx
@@ -35,9 +36,9 @@ async def _cancel(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
         raise WrongState(f"The run has ended: it is {run.status}")
     if run.verdict is not None:
         raise WrongState("The run is already being stopped")
-    program = await engine.programs.one(tx, run.workflow_id, run.version)
+    program = await engine.programs.one(tx, run.program)
     await events.append(tx, history.run_cancelling(run_id))
-    cancelled = await stop_rest(tx, run, program, RunStatus.CANCELLED, "the run was cancelled")
+    cancelled = await stop_rest(tx, run, program, Verdict(RunStatus.CANCELLED, "the run was cancelled"))
     counts = {run_id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
-    queued = await count_and_close(tx, locked, {run_id: program}, counts)
-    return [one.dispatch() for one in queued] + stop_dispatches(cancelled)
+    follows = await count_and_close(tx, locked, {run_id: program}, counts)
+    return follows + stop_dispatches(cancelled)

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headrace.engine.closing import queued_events
+from headrace.engine import history
 from headrace.engine.halving import spared
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
@@ -15,6 +15,7 @@ from headrace.engine.stopping import fail_run
 from headrace.errors import HeadraceError
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
+from headrace.graph.mocks import read_mock
 from headrace.graph.outcome import Failed, Outcome
 from headrace.log import Log
 from headrace.nodes.base import Http, NodeContext
@@ -92,7 +93,7 @@ async def hand_back(engine: Engine, held: Mapping[TaskId, int]) -> list[Dispatch
 
     async def work(tx: Tx) -> list[Queued]:
         queued = await claims.hand_back(tx, held)
-        await events.append(tx, queued_events(queued))
+        await events.append(tx, history.queued(queued))
         return queued
 
     return [one.dispatch() for one in await engine.db.transact(work)]
@@ -103,8 +104,8 @@ async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> 
 
     lanes: where code runs that is not async; without them it fails.
     """
-    if execution.failure is not None:
-        return Finished(execution, execution.failure)
+    if (known := _known(execution)) is not None:
+        return Finished(execution, known)
     limit = asyncio.timeout(execution.node.attempt_timeout)
     try:
         async with limit:
@@ -116,15 +117,22 @@ async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> 
         return _crashed(execution, error)
 
 
+def _known(execution: Execution) -> Outcome | None:
+    """The answer of a node that is not run: it cannot begin, or its run has one ready for it."""
+    if execution.failure is not None or execution.node.id not in execution.run.mocks:
+        return execution.failure
+    return read_mock(execution.run.mocks[execution.node.id])
+
+
 def is_instant(execution: Execution) -> bool:
     """Whether `perform_at_once` may run it."""
-    return execution.failure is not None or execution.program.types[execution.task.position].is_instant
+    return _known(execution) is not None or execution.program.types[execution.task.position].is_instant
 
 
 def perform_at_once(execution: Execution, http: Http) -> Finished:
     """As `perform`, for a node that never waits: without a task of the loop and without a timeout."""
-    if execution.failure is not None:
-        return Finished(execution, execution.failure)
+    if (known := _known(execution)) is not None:
+        return Finished(execution, known)
     step = _step(execution, http, NO_LANES)
     try:
         step.send(None)
@@ -161,5 +169,7 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         scope=execution.scope,
         http=http,
         log=execution.log,
+        memory=execution.claim.memory,
+        wake=execution.claim.wake,
         lanes=lanes,
     )

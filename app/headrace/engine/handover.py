@@ -63,7 +63,8 @@ class HandedOver:
 def is_quick(execution: Execution, settlement: Settlement) -> bool:
     """Whether this end of an execution may be handed over."""
     plan, position = execution.program.plan, execution.task.position
-    return may_shortcut(plan, position, settlement.status, settlement.outcomes or "")
+    is_plain = settlement.ends_run is None and not plan.nodes[position].is_guarded
+    return is_plain and may_shortcut(plan, position, settlement.status, settlement.outcomes or "")
 
 
 async def hand_over(engine: Engine, batch: Sequence[Completed], taker: Taker) -> HandedOver:

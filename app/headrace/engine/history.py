@@ -11,6 +11,7 @@ from headrace.graph.states import RunStatus, TaskStatus
 from headrace.nodes.base import LogLine
 from headrace.store.codec import plain
 from headrace.store.events import LOG, Event
+from headrace.store.tasks import Queued
 
 
 def task(task_id: TaskId, node_id: str, status: TaskStatus, **data: str | int | float | None) -> Event:
@@ -21,6 +22,11 @@ def task(task_id: TaskId, node_id: str, status: TaskStatus, **data: str | int | 
 
 def run_started(run_id: UUID) -> list[Event]:
     return [Event(run_id, "run.started"), system_line(run_id, "Async workflow run started")]
+
+
+def run_queued(run_id: UUID) -> Event:
+    """It waits for its turn."""
+    return Event(run_id, "run.queued")
 
 
 def run_ended(run_id: UUID, status: RunStatus, reason: str | None) -> list[Event]:
@@ -52,4 +58,12 @@ def lines(task_id: TaskId, node_id: str, node_name: str, log: Sequence[LogLine])
             {"type": line.type, "kind": line.kind, "name": node_name},
         )
         for line in log
+    ]
+
+
+def queued(tasks: Sequence[Queued]) -> list[Event]:
+    """`task.queued` of each."""
+    return [
+        task(one.task, one.node_id, TaskStatus.QUEUED, attempt=one.attempt, delivery=one.delivery)
+        for one in tasks
     ]

@@ -15,7 +15,7 @@ from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
 from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
-from headrace.store import results, runs
+from headrace.store import results, run_reading
 from headrace.store.claims import Claim
 from headrace.store.db import Tx
 from headrace.store.payloads import INLINE_LIMIT
@@ -62,11 +62,12 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
     known = {run_id: run for run_id in run_ids if (run := engine.runs.get(run_id))}
     missing = sorted(set(run_ids) - known.keys())
     if missing:
-        contexts = await runs.contexts(tx, missing)
-        versions = {run.id: (run.workflow_id, run.version) for run in contexts.values()}
-        programs = await engine.programs.load(tx, versions.values())
+        contexts = await run_reading.contexts(tx, missing)
+        programs = await engine.programs.load(tx, [context.program for context in contexts.values()])
         for run_id, context in contexts.items():
-            known[run_id] = KnownRun(programs[versions[run_id]], run_names(context))
+            mocks = context.mocks if isinstance(context.mocks, dict) else {}
+            is_body = context.parent_run_id is not None
+            known[run_id] = KnownRun(programs[context.program], run_names(context), mocks, is_body)
             if context.input_size <= INLINE_LIMIT:
                 engine.runs.keep(run_id, known[run_id])
     return known
@@ -92,7 +93,7 @@ def _execution(claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) ->
         return Execution(claimed, run, Scope(None, {}), failure)
 
 
-def run_names(context: runs.RunContext) -> JsonObject:
+def run_names(context: run_reading.RunContext) -> JsonObject:
     """What `run` is in templates and conditions."""
     return {
         "id": str(context.id),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from headrace.errors import HeadraceError, Problem
+from headrace.errors import HeadraceError, InvalidDefinition, Problem
+from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Node, parse
 from headrace.graph.json_types import JsonObject
-from headrace.graph.plan import Plan, make_plan
+from headrace.graph.plan import BODY, Plan, make_plan
+from headrace.graph.validate import validate
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.store import workflows
 from headrace.store.db import Database, Tx
+from headrace.store.runs import ProgramKey
 
 
 class UnknownVersion(HeadraceError):
@@ -51,7 +54,16 @@ class Rules:
             return [
                 Problem(".".join(map(str, ("config", *one["loc"]))), one["msg"]) for one in error.errors()
             ]
-        return [Problem(f"config.{one.path}", one.message, one.hint) for one in kind.check(config)]
+        own = [Problem(f"config.{one.path}", one.message, one.hint) for one in kind.check(config)]
+        return [*own, *(self._body_problems(node) if kind.has_body else ())]
+
+    def _body_problems(self, node: Node) -> list[Problem]:
+        """Those of the graph inside a node."""
+        try:
+            found = validate(parse(body_document(node)), self)
+        except InvalidDefinition as error:
+            found = list(error.problems)
+        return [Problem(f"config.{BODY}.{one.path}", one.message, one.hint) for one in found]
 
     def branches(self, node: Node) -> tuple[str, ...] | None:
         """The labels its out-edges may carry; None when its type or config is bad."""
@@ -65,34 +77,36 @@ class Rules:
 
 
 class Programs:
-    """The programs of the versions used last. Versions never change, so nothing goes stale."""
+    """The programs used last. Versions never change, so nothing goes stale."""
 
     def __init__(self, nodes: NodeRegistry, size: int = 256) -> None:
         self._nodes = nodes
         self._size = size
-        self._kept: OrderedDict[tuple[UUID, int], Program] = OrderedDict()
+        self._kept: OrderedDict[ProgramKey, Program] = OrderedDict()
 
-    async def load(self, tx: Tx, versions: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Program]:
-        """The programs of versions; reads those that are not kept. Raises UnknownVersion."""
-        wanted = set(versions)
-        missing = [version for version in wanted if version not in self._kept]
+    async def load(self, tx: Tx, keys: Iterable[ProgramKey]) -> dict[ProgramKey, Program]:
+        """The programs of versions and bodies; reads those that are not kept. Raises UnknownVersion."""
+        wanted = set(keys)
+        missing = [key for key in wanted if key not in self._kept]
         if missing:
-            for version, definition in (await workflows.pinned(tx, missing)).items():
-                self._kept[version] = self._compile(make_plan(parse(definition)))
-        found = {version: self._use(version) for version in wanted}
+            pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in missing}))
+            for key in missing:
+                if definition := pinned.get((key.workflow_id, key.version)):
+                    self._kept[key] = self._compile(make_plan(body_at(parse(definition), key.body)))
+        found = {key: self._use(key) for key in wanted}
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
         return found
 
-    async def one(self, tx: Tx, workflow_id: UUID, version: int) -> Program:
-        """The program of one version."""
-        return (await self.load(tx, [(workflow_id, version)]))[workflow_id, version]
+    async def one(self, tx: Tx, key: ProgramKey) -> Program:
+        """The program of one version, or of one body of it."""
+        return (await self.load(tx, [key]))[key]
 
-    def _use(self, version: tuple[UUID, int]) -> Program:
-        if version not in self._kept:
-            raise UnknownVersion(f"workflow {version[0]} has no version {version[1]}")
-        self._kept.move_to_end(version)
-        return self._kept[version]
+    def _use(self, key: ProgramKey) -> Program:
+        if key not in self._kept:
+            raise UnknownVersion(f"workflow {key.workflow_id} has no version {key.version}")
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def _compile(self, plan: Plan) -> Program:
         types = tuple(self._type(node.type) for node in plan.nodes)
@@ -111,10 +125,15 @@ class Programs:
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """What never changes about a run. names: what `run` is in templates and conditions."""
+    """What never changes about a run. names: what `run` is in templates and conditions.
+
+    mocks: answers of nodes that are not run, by node id. is_body: it runs the body of another run's node.
+    """
 
     program: Program
     names: JsonObject
+    mocks: JsonObject = field(default_factory=dict)
+    is_body: bool = False
 
 
 class KnownRuns:

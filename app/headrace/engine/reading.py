@@ -14,11 +14,11 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import Plan
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.graph.template import Scope, resolve
-from headrace.store import events, results, runs, workers, workflows
+from headrace.store import events, results, run_reading, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.results import Task
-from headrace.store.runs import Run, RunState
+from headrace.store.run_reading import Run, RunState
 from headrace.store.workers import Worker
 from headrace.store.workflows import StoredWorkflow, WorkflowLine
 
@@ -58,7 +58,7 @@ class RunFilter:
 async def find_runs(engine: Engine, wanted: RunFilter) -> list[Run]:
     """The runs that match, over all workflows."""
     async with engine.db.transaction() as tx:
-        return await runs.find(tx, wanted.workflow_id, wanted.status, wanted.limit, wanted.offset)
+        return await run_reading.find(tx, wanted.workflow_id, wanted.status, wanted.limit, wanted.offset)
 
 
 async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[Run]:
@@ -66,7 +66,7 @@ async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[
     async with engine.db.transaction() as tx:
         if await workflows.current_version(tx, workflow_id) is None:
             raise NotFound("Workflow not found")
-        return await runs.find(tx, workflow_id, wanted.status, wanted.limit, wanted.offset)
+        return await run_reading.find(tx, workflow_id, wanted.status, wanted.limit, wanted.offset)
 
 
 async def run_state(engine: Engine, run_id: UUID) -> RunState:
@@ -98,12 +98,12 @@ class RunDetail:
 async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
     """A run with its tasks, their inputs, its log and, once it has ended, its outputs. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await runs.get(tx, run_id)
+        found = await run_reading.get(tx, run_id)
         if found is None:
             raise NotFound(_NO_RUN)
         tasks = await results.tasks_of_run(tx, run_id)
         log = await events.log_lines(tx, run_id, LOG_LIMIT)
-        program = await engine.programs.one(tx, found.workflow_id, found.version)
+        program = await engine.programs.one(tx, found.program)
     left = {task.id.position: task.result() for task in tasks}
     inputs = {
         task.id.position: _input(program.plan, task, left, found.input) for task in tasks if task.attempt
@@ -167,11 +167,11 @@ async def counts(engine: Engine) -> Counts:
     """What operators watch. Reads every run's status: not for every second."""
     async with engine.db.transaction() as tx:
         by_state = Counter(worker.state for worker in await workers.all_workers(tx))
-        return Counts(await runs.count_by_status(tx), await results.count_active(tx), by_state)
+        return Counts(await run_reading.count_by_status(tx), await results.count_active(tx), by_state)
 
 
 async def _state(tx: Tx, run_id: UUID) -> RunState:
-    found = await runs.state(tx, run_id)
+    found = await run_reading.state(tx, run_id)
     if found is None:
         raise NotFound(_NO_RUN)
     return found

@@ -12,15 +12,17 @@ from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
-from headrace.engine.closing import count_and_close, queued_events, stop_rest
+from headrace.engine.closing import count_and_close, stop_rest
 from headrace.engine.halving import spared
+from headrace.engine.holding import hold_back
 from headrace.engine.program import Engine, Program
 from headrace.engine.stopping import fail_run, stop_dispatches
 from headrace.graph.decide import Cascade, FailureCare, failure_care, released_by
-from headrace.graph.definition import OnFailure
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
+from headrace.graph.outcome import Verdict
+from headrace.graph.settings import OnFailure
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.log import Log
 from headrace.store import events, releases, runs
@@ -74,16 +76,16 @@ async def _release(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Disp
     steps = await _steps(engine, tx, locked, propagated)
     await _cascade(tx, steps)
     queued = await releases.move(tx, await _moves(tx, steps))
-    await events.append(tx, [*_ended_events(steps), *queued_events(queued)])
+    await events.append(tx, [*_ended_events(steps), *history.queued(queued)])
+    queued = await hold_back(tx, locked, queued)
     counts = {step.run.id: step.ended for step in steps}
     for step in steps:
-        if _fails_fast(step):
-            rest = await stop_rest(tx, step.run, step.program, RunStatus.FAILED, _FAST)
+        if (verdict := _early_verdict(step)) is not None:
+            rest = await stop_rest(tx, step.run, step.program, verdict)
             counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
             step.stopped += rest
     programs = {step.run.id: step.program for step in steps}
-    queued += await count_and_close(tx, locked, programs, counts)
-    return _dispatches(steps, queued)
+    return _dispatches(steps, queued) + await count_and_close(tx, locked, programs, counts)
 
 
 async def _steps(
@@ -92,11 +94,10 @@ async def _steps(
     ended: dict[UUID, list[Propagated]] = defaultdict(list)
     for one in propagated:
         ended[one.task.run_id].append(one)
-    versions = {run_id: (locked[run_id].workflow_id, locked[run_id].version) for run_id in ended}
-    programs = await engine.programs.load(tx, versions.values())
+    programs = await engine.programs.load(tx, [locked[run_id].program for run_id in ended])
     steps = []
     for run_id, group in sorted(ended.items()):
-        program = programs[versions[run_id]]
+        program = programs[locked[run_id].program]
         cascade = Cascade(program.plan, {one.task.position: one.outcomes for one in group})
         steps.append(_Step(locked[run_id], program, group, cascade))
     return steps
@@ -170,11 +171,20 @@ async def _known_outcomes(tx: Tx, steps: Sequence[_Step]) -> dict[UUID, dict[int
     return known
 
 
-def _fails_fast(step: _Step) -> bool:
-    """Whether a failure that nobody handles ends the run now."""
+def _early_verdict(step: _Step) -> Verdict | None:
+    """How the run ends now, because a node said so or because a failure is not handled."""
+    if step.run.verdict is not None or step.run.phase != "main":
+        return None
+    said = next((one for one in step.propagated if one.ends_run is not None), None)
+    if said is not None and said.ends_run is not None:
+        return Verdict(said.ends_run, said.reason or f"node '{said.node_id}' ended the run")
+    fails_fast = step.program.plan.on_failure is OnFailure.FAIL_FAST and _is_unhandled(step)
+    return Verdict(RunStatus.FAILED, _FAST) if fails_fast else None
+
+
+def _is_unhandled(step: _Step) -> bool:
+    """Whether one of the failures of this release is surely nobody's to handle."""
     plan = step.program.plan
-    if plan.on_failure is not OnFailure.FAIL_FAST or step.run.verdict is not None or step.run.phase != "main":
-        return False
     spread = any(one.status is TaskStatus.UPSTREAM_FAILED for one in step.cascade.decision.ended.values())
     return spread or any(
         one.status is TaskStatus.FAILED

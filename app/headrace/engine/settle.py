@@ -19,7 +19,7 @@ from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.outcome import Done, Failed, Waiting
+from headrace.graph.outcome import Done, Failed, Spawned, Waiting
 from headrace.graph.retry import next_try
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
@@ -27,7 +27,7 @@ from headrace.nodes.base import LogLine
 from headrace.store import claims, events
 from headrace.store.codec import dump_optional, plain, size_of
 from headrace.store.db import Tx
-from headrace.store.recovery import RETRY
+from headrace.store.recovery import CHILDREN, RETRY
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of JSON that one node may answer."""
@@ -146,6 +146,11 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
             settlement, notes = _failed(execution, failure, jitter)
         case Waiting():
             settlement = _parked(execution, outcome.seconds, outcome.for_what)
+            settlement = replace(settlement, signal=outcome.signal, memory=outcome.memory)
+            notes = []
+        case Spawned():
+            settlement = _parked(execution, outcome.seconds, CHILDREN)
+            settlement = replace(settlement, memory=outcome.memory)
             notes = []
         case _:
             assert_never(outcome)
@@ -170,6 +175,8 @@ def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, lis
         outcomes=resolution.outcomes,
         output=output,
     )
+    if done.verdict is not None:
+        settlement = replace(settlement, ends_run=done.verdict.status, reason=done.verdict.reason)
     return settlement, resolution.warnings
 
 
@@ -199,7 +206,7 @@ def _ended_badly(execution: Execution, failure: Failed) -> tuple[claims.Settleme
     return settlement, resolution.warnings
 
 
-def _parked(execution: Execution, wait: float, for_what: str) -> claims.Settlement:
+def _parked(execution: Execution, wait: float | None, for_what: str) -> claims.Settlement:
     return claims.Settlement(
         execution.task, execution.claim.token, TaskStatus.WAITING, wake_seconds=wait, waits_for=for_what
     )
@@ -223,7 +230,7 @@ def _resolve(execution: Execution, ending: Ending) -> Resolution:
 def _events(execution: Execution, settlement: claims.Settlement, notes: Sequence[str]) -> list[events.Event]:
     node, task = execution.node, execution.task
     log = [*execution.log, *(LogLine("info", "warning", note) for note in notes)]
-    if settlement.reason is not None:
+    if settlement.reason is not None and settlement.ends_run is None:
         log.append(LogLine("error", "error", settlement.reason))
     moved = history.task(
         task,

@@ -8,27 +8,34 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from headrace.engine import history
+from headrace.engine.beginning import Beginning, begin
 from headrace.engine.program import Engine, Program
 from headrace.errors import IdempotencyConflict, InvalidInput, NotFound
-from headrace.graph.dispatch import Dispatch, RunTask
-from headrace.graph.ids import TaskId
-from headrace.graph.json_types import JsonValue
-from headrace.graph.plan import Plan
-from headrace.graph.states import TaskStatus
-from headrace.store import events, idempotency, runs, tasks, workflows
+from headrace.graph.dispatch import Dispatch
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.store import idempotency, workflows
 from headrace.store.codec import dump
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
+from headrace.store.runs import ProgramKey
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What to start. key: an Idempotency-Key, or None."""
+    """What to start. key: an Idempotency-Key, or None. version: None for the current one.
+
+    priority: None for the workflow's. origin: what started it. mocks: answers of nodes that are not run, by
+    node id. debug: breakpoints and steps, see `headrace.graph.holding.Debug`.
+    """
 
     workflow_id: UUID
     input: JsonValue = None
     key: str | None = None
+    version: int | None = None
+    priority: int | None = None
+    origin: JsonObject | None = None
+    mocks: JsonObject | None = None
+    debug: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +63,19 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
     run_id = new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())
-    program = await engine.programs.one(tx, request.workflow_id, version)
+    key = ProgramKey(request.workflow_id, request.version or version)
+    program = await engine.programs.one(tx, key)
     _require_input(program, request.input)
-    plan = program.plan
-    open_tasks = len(plan.nodes) - len(plan.finals)
-    new_run = runs.NewRun(run_id, request.workflow_id, version, request.input, open_tasks, len(plan.nodes))
-    await runs.insert(tx, new_run)
-    await tasks.insert(tx, run_id, _tasks(plan))
-    roots = [TaskId(run_id, position) for position in plan.roots]
-    queued = [
-        history.task(root, plan.nodes[root.position].id, TaskStatus.QUEUED, attempt=1, delivery=1)
-        for root in roots
-    ]
-    await events.append(tx, [*history.run_started(run_id), *queued])
-    return Started(run_id, [_first_job(plan, root) for root in roots])
+    new = Beginning(
+        run_id,
+        key,
+        request.input,
+        priority=request.priority,
+        origin=request.origin,
+        mocks=request.mocks,
+        debug=request.debug,
+    )
+    return Started(run_id, await begin(tx, program, new))
 
 
 async def _earlier(tx: Tx, request: StartRequest, run_id: UUID) -> UUID | None:
@@ -89,24 +95,3 @@ def _require_input(program: Program, run_input: JsonValue) -> None:
     ]
     if problems:
         raise InvalidInput("The input is not valid", problems)
-
-
-def _tasks(plan: Plan) -> list[tasks.NewTask]:
-    roots = set(plan.roots)
-    return [
-        tasks.NewTask(
-            position=node.position,
-            node_id=node.id,
-            node_type=node.type,
-            in_degree=len(node.in_edges),
-            attempt_timeout=node.attempt_timeout,
-            max_lost=node.max_lost,
-            is_queued=node.position in roots,
-        )
-        for node in plan.nodes
-    ]
-
-
-def _first_job(plan: Plan, task: TaskId) -> RunTask:
-    node = plan.nodes[task.position]
-    return RunTask(task, attempt=1, delivery=1, node_id=node.id, timeout=node.attempt_timeout)

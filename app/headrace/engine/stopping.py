@@ -8,11 +8,12 @@ from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.program import Engine
-from headrace.graph.dispatch import Dispatch, Stop, Withdraw
+from headrace.graph.dispatch import Dispatch, Release, Stop, Withdraw
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store import events, releases, runs
 from headrace.store.codec import plain
 from headrace.store.db import Tx
+from headrace.store.recovery import CHILDREN
 from headrace.store.releases import Cancelled
 
 
@@ -22,7 +23,10 @@ def stop_dispatches(cancelled: Sequence[Cancelled]) -> list[Dispatch]:
         f"{one.task}-{one.attempt}-{one.delivery}" for one in cancelled if one.was is TaskStatus.QUEUED
     )
     running = tuple(one.task for one in cancelled if one.was is TaskStatus.RUNNING)
+    parents = tuple(one.task for one in cancelled if one.waited_for == CHILDREN)
     dispatches: list[Dispatch] = []
+    if parents:
+        dispatches.append(Release(parents))
     if jobs:
         dispatches.append(Withdraw(jobs))
     if running:

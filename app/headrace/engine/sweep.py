@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
-from headrace.engine.closing import queued_events
 from headrace.engine.execute import Finished, recall
 from headrace.engine.program import Engine
 from headrace.engine.settle import settle
@@ -43,7 +42,7 @@ async def _wake(tx: Tx) -> list[Dispatch]:
     if not await recovery.try_lead(tx, "wake"):
         return []
     queued = await recovery.wake(tx, BATCH)
-    await events.append(tx, queued_events(queued))
+    await events.append(tx, history.queued(queued))
     return [one.dispatch() for one in queued]
 
 

@@ -7,113 +7,41 @@ Two forms are read: the wire form of SequenceFlow's clients (a node's settings u
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import replace
-from enum import StrEnum
-from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, field_validator
 
-from headrace.errors import BadExpression, InvalidDefinition, Problem
+from headrace.errors import InvalidDefinition, Problem
 from headrace.graph.edges import On
-from headrace.graph.join import Join, Losers, Rule, parse_join
+from headrace.graph.join import Join, parse_join
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.retry import RetryPolicy
+from headrace.graph.settings import (
+    Cache,
+    Concurrency,
+    JoinSetting,
+    OnFailure,
+    Priority,
+    PriorityValue,
+    Rate,
+    Retry,
+    RunConcurrency,
+    Seconds,
+    Strict,
+    Timeouts,
+)
 
 _PLAIN_HANDLES = (None, "", "out", "in")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds(value: object) -> object:
-    """Reads `30s`, `5m`, `1h` or a number of seconds; other values are left to the type's own check."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return float(match[1]) * _SECONDS[match[2]]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=366 * 86400)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
-
-
-class OnFailure(StrEnum):
-    """What an unhandled failure does to the rest of its run."""
-
-    FINISH_BRANCHES = "finish_branches"
-    FAIL_FAST = "fail_fast"
-
-
-class Position(_Model):
+class Position(Strict):
     """Where the canvas shows a node."""
 
     x: float = 0
     y: float = 0
 
 
-class Retry(_Model):
-    """How often and when a failed attempt is repeated. Times are seconds, or text as `30s`."""
-
-    max_attempts: int = Field(3, ge=1, le=1_000_000)
-    strategy: Literal["none", "fixed", "linear", "exponential"] = "exponential"
-    initial: Seconds = 1.0
-    multiplier: float = Field(2.0, ge=1, le=1000)
-    max: Seconds = 3600.0
-    jitter: bool = True
-    retry_on: frozenset[str] = frozenset()
-    no_retry_on: frozenset[str] = frozenset()
-
-    def policy(self) -> RetryPolicy:
-        """The same, for the retry arithmetic."""
-        return RetryPolicy(**self.model_dump())
-
-
-class Timeouts(_Model):
-    """attempt: how long one attempt may take, in seconds or as `30s`."""
-
-    attempt: Seconds = 300.0
-
-
-class JoinSetting(_Model):
-    """A join: the text of its rule, or with options `{rule: any_success, onLosers: cancel}`."""
-
-    rule: str
-    on_losers: Losers = Losers.LET_RUN
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_text(cls, value: object) -> object:
-        return {"rule": value} if isinstance(value, str) else value
-
-    @field_validator("rule")
-    @classmethod
-    def _rule_is_known(cls, value: str) -> str:
-        try:
-            parse_join(value)
-        except BadExpression as error:
-            raise ValueError(error.message) from error
-        return value
-
-    @model_serializer
-    def _as_short_as_possible(self) -> str | dict[str, str]:
-        if self.on_losers is Losers.LET_RUN:
-            return self.rule
-        return {"rule": self.rule, "onLosers": self.on_losers.value}
-
-
-class Node(_Model):
+class Node(Strict):
     """One step of a workflow."""
 
     id: str = Field(min_length=1, max_length=200)
@@ -131,13 +59,18 @@ class Node(_Model):
     allow_failure: bool = False
     max_lost: int = Field(3, ge=0, le=1000)
     is_final: bool = Field(False, alias="finally")
+    compensate_with: str | None = None
+    priority: PriorityValue | None = None
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
+    cache: Cache | None = None
 
     def join_rule(self) -> Join:
         """The join as the engine reads it."""
         return replace(parse_join(self.join.rule), losers=self.join.on_losers)
 
 
-class Edge(_Model):
+class Edge(Strict):
     """One arrow of a workflow. source_handle: as drawn; `branch` is what it means.
 
     id: as given, else `source->target` or `source->target:branch`. Several edges may have the same.
@@ -164,14 +97,22 @@ class Edge(_Model):
         return self.model_copy(update={"id": f"{plain}:{self.branch}" if self.branch else plain})
 
 
-class Definition(_Model):
-    """A whole workflow, with its edges as they were drawn: some may be there twice."""
+class Definition(Strict):
+    """A whole workflow, with its edges as they were drawn: some may be there twice.
+
+    timeout: of a whole run. failure_workflow: the name or id of the workflow that is started when one
+    fails.
+    """
 
     name: str = Field("", max_length=255)
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...] = ()
     on_failure: OnFailure = OnFailure.FINISH_BRANCHES
     outputs: JsonObject = Field(default_factory=dict)
+    timeout: Seconds | None = None
+    failure_workflow: str | None = None
+    priority: PriorityValue = Priority.NORMAL
+    concurrency: RunConcurrency | None = None
 
     @field_validator("edges")
     @classmethod
@@ -186,7 +127,20 @@ class Definition(_Model):
         return list(first.values())
 
 
-_NODE_OPTIONS = ("join", "retry", "timeouts", "allowFailure", "maxLost", "finally")
+_NODE_OPTIONS = (
+    "join",
+    "retry",
+    "timeouts",
+    "allowFailure",
+    "maxLost",
+    "finally",
+    "compensateWith",
+    "priority",
+    "concurrency",
+    "rate",
+    "cache",
+)
+_WORKFLOW_OPTIONS = ("onFailure", "outputs", "timeout", "failureWorkflow", "priority", "concurrency")
 _EDGE_NAMES = {
     "sourceId": "source",
     "targetId": "target",
@@ -219,11 +173,7 @@ def to_wire(definition: Definition) -> JsonObject:
         "nodes": [_wire_node(node) for node in definition.nodes],
         "edges": [_wire_edge(edge) for edge in definition.edges],
     }
-    if definition.on_failure is not OnFailure.FINISH_BRANCHES:
-        wire["onFailure"] = definition.on_failure.value
-    if definition.outputs:
-        wire["outputs"] = definition.outputs
-    return wire
+    return wire | _chosen(definition, _WORKFLOW_OPTIONS)
 
 
 def _flatten(document: JsonObject) -> JsonObject:
@@ -308,12 +258,23 @@ def _wire_node(node: Node) -> JsonObject:
     }
     if node.validation_logic is not None:
         base["validationLogic"] = node.validation_logic
-    return {"id": node.id, "base": base, "position": node.position.model_dump(), **_options(node)}
+    return {
+        "id": node.id,
+        "base": base,
+        "position": node.position.model_dump(),
+        **_chosen(node, _NODE_OPTIONS),
+    }
 
 
-def _options(node: Node) -> JsonObject:
-    dumped = node.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return {key: dumped[key] for key in _NODE_OPTIONS if key in dumped}
+def _chosen(model: Strict, keys: Iterable[str]) -> JsonObject:
+    """Those of the given keys that do not have their default."""
+    dumped = model.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=_fields(model, keys))
+    return {key: dumped[key] for key in keys if key in dumped}
+
+
+def _fields(model: Strict, keys: Iterable[str]) -> set[str]:
+    wanted = set(keys)
+    return {name for name, info in type(model).model_fields.items() if info.alias in wanted}
 
 
 def _wire_edge(edge: Edge) -> JsonObject:
@@ -325,6 +286,3 @@ def _wire_edge(edge: Edge) -> JsonObject:
     if edge.when is not None:
         wire["when"] = edge.when
     return wire
-
-
-__all__ = ["Definition", "Edge", "Join", "Node", "OnFailure", "Rule", "parse", "seconds", "to_wire"]

@@ -10,13 +10,17 @@ from headrace.graph.ids import TaskId
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """A queued task, for `workflow-tasks`. timeout: seconds that one attempt may take."""
+    """A queued task, for `workflow-tasks`. timeout: seconds that one attempt may take.
+
+    priority: of the task, see `headrace.graph.settings.Priority`.
+    """
 
     task: TaskId
     attempt: int
     delivery: int
     node_id: str
     timeout: float
+    priority: int = 5
 
     @property
     def job_id(self) -> str:
@@ -26,7 +30,10 @@ class RunTask:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Tasks that ended, for `workflow-dependencies`: their successors may be ready."""
+    """Tasks to look at, for `workflow-dependencies`.
+
+    They ended, and their successors may be ready; or their children did, or are no longer wanted.
+    """
 
     tasks: tuple[TaskId, ...]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from headrace.graph.definition import Definition, Node, OnFailure
+from headrace.graph.definition import Definition, Node
 from headrace.graph.edges import PlanEdge
 from headrace.graph.join import Join
 from headrace.graph.json_types import JsonObject
 from headrace.graph.retry import RetryPolicy
+from headrace.graph.settings import Cache, Concurrency, OnFailure, Rate, RunConcurrency
 from headrace.graph.template import references
 
 
@@ -20,7 +21,8 @@ from headrace.graph.template import references
 class PlanNode:
     """A node of a plan. Edges are indexes into `Plan.edges`, references positions of other nodes.
 
-    attempt_timeout: seconds. is_final: it runs when all others have ended.
+    The timeouts are seconds. is_final: it runs when all others have ended. priority: None for the run's.
+    compensate_with: the position of the node that undoes this one; is_compensation: it undoes another.
     """
 
     position: int
@@ -37,6 +39,26 @@ class PlanNode:
     in_edges: tuple[int, ...]
     out_edges: tuple[int, ...]
     references: tuple[int, ...]
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
+    priority: int | None = None
+    compensate_with: int | None = None
+    is_compensation: bool = False
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
+    cache: Cache | None = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it runs in the run's main phase, as the graph says."""
+        return not self.is_final and not self.is_compensation
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether somebody must look at it before it runs: a clock, a limit or the cache."""
+        return (self.queue_timeout, self.total_timeout, self.concurrency, self.rate, self.cache) != (
+            None,
+        ) * 5
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,10 @@ class Plan:
     edges: tuple[PlanEdge, ...]
     on_failure: OnFailure
     outputs: JsonObject
+    timeout: float | None = None
+    failure_workflow: str | None = None
+    priority: int = 5
+    concurrency: RunConcurrency | None = None
 
     @cached_property
     def by_id(self) -> dict[str, PlanNode]:
@@ -55,7 +81,17 @@ class Plan:
     @cached_property
     def roots(self) -> tuple[int, ...]:
         """Positions that start with the run."""
-        return tuple(node.position for node in self.nodes if not node.in_edges and not node.is_final)
+        return tuple(node.position for node in self.nodes if not node.in_edges and node.is_main)
+
+    @cached_property
+    def compensations(self) -> tuple[int, ...]:
+        """Positions that undo others."""
+        return tuple(node.position for node in self.nodes if node.is_compensation)
+
+    @cached_property
+    def main_size(self) -> int:
+        """How many tasks must end before compensations and `finally` nodes."""
+        return sum(node.is_main for node in self.nodes)
 
     @cached_property
     def finals(self) -> tuple[int, ...]:
@@ -90,11 +126,24 @@ def make_plan(definition: Definition) -> Plan:
     incoming = _indexes(len(names), ((edge.target, edge.index) for edge in edges))
     outgoing = _indexes(len(names), ((edge.source, edge.index) for edge in edges))
     by_name = {node.id: node for node in definition.nodes}
+    undoing = {node.compensate_with for node in definition.nodes}
     nodes = tuple(
-        _plan_node(by_name[name], position, incoming[position], outgoing[position], at)
+        replace(
+            _plan_node(by_name[name], position, incoming[position], outgoing[position], at),
+            is_compensation=name in undoing,
+        )
         for position, name in enumerate(names)
     )
-    return Plan(nodes, edges, definition.on_failure, definition.outputs)
+    return Plan(
+        nodes,
+        edges,
+        definition.on_failure,
+        definition.outputs,
+        timeout=definition.timeout,
+        failure_workflow=definition.failure_workflow,
+        priority=int(definition.priority),
+        concurrency=definition.concurrency,
+    )
 
 
 def topological_order(definition: Definition) -> list[str]:
@@ -152,8 +201,24 @@ def _plan_node(
         is_final=node.is_final,
         in_edges=tuple(incoming),
         out_edges=tuple(outgoing),
-        references=tuple(sorted(at[name] for name in references(node.config) if name in at)),
+        references=tuple(sorted(at[name] for name in references(own_config(node)) if name in at)),
+        queue_timeout=node.timeouts.queue,
+        total_timeout=node.timeouts.total,
+        priority=None if node.priority is None else int(node.priority),
+        compensate_with=None if node.compensate_with is None else at[node.compensate_with],
+        concurrency=node.concurrency,
+        rate=node.rate,
+        cache=node.cache,
     )
+
+
+BODY = "body"
+"""The key of a node's config that holds a graph of its own, as the body of a loop."""
+
+
+def own_config(node: Node) -> JsonObject:
+    """A node's config without its body: names in a body are the body's."""
+    return {key: value for key, value in node.config.items() if key != BODY}
 
 
 def _indexes(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -15,16 +15,18 @@ def may_shortcut(plan: Plan, position: int, status: TaskStatus, outcomes: str) -
     """Whether a task that ended so may release its successors by counting, in a run without a failure.
 
     It completed, all its edges are TAKEN, and they lead to nodes that wait for all: such a node runs when its
-    last edge is in. Nothing is skipped, so nothing cascades. Without `finally` nodes, the run ends with the
-    last of its tasks.
+    last edge is in. Nothing is skipped, so nothing cascades. Without `finally` nodes and
+    compensations, the run ends with the last of its tasks.
     """
     return (
         status is TaskStatus.COMPLETED
         and not plan.finals
+        and not plan.compensations
         and outcomes == EdgeOutcome.TAKEN.value * len(outcomes)
         and all(
             plan.nodes[edge.target].join.rule is Rule.ALL
             and plan.nodes[edge.target].join.losers is Losers.LET_RUN
+            and not plan.nodes[edge.target].is_guarded
             for edge in plan.out(position)
         )
     )

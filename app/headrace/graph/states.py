@@ -24,9 +24,11 @@ class TaskStatus(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """Where a run stands. queued: it waits for its turn, among its siblings or behind a concurrency key."""
 
+    QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -37,29 +39,44 @@ _R = RunStatus
 
 TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     _T.PENDING: frozenset({_T.QUEUED, _T.SKIPPED, _T.UPSTREAM_FAILED, _T.CANCELLED}),
-    _T.QUEUED: frozenset({_T.QUEUED, _T.RUNNING, _T.FAILED, _T.CANCELLED}),
+    _T.QUEUED: frozenset({_T.QUEUED, _T.RUNNING, _T.WAITING, _T.CANCELLED}),
     _T.RUNNING: frozenset({_T.COMPLETED, _T.FAILED, _T.WAITING, _T.CANCELLED, _T.QUEUED}),
-    _T.WAITING: frozenset({_T.QUEUED, _T.FAILED, _T.CANCELLED}),
+    _T.WAITING: frozenset({_T.QUEUED, _T.CANCELLED}),
     _T.COMPLETED: frozenset(),
     _T.FAILED: frozenset(),
     _T.SKIPPED: frozenset(),
     _T.UPSTREAM_FAILED: frozenset(),
     _T.CANCELLED: frozenset(),
 }
-"""queued -> queued is a second delivery; running -> queued a lost worker or a hand-back at shutdown."""
+"""queued -> queued is a second delivery; queued -> waiting a pause or a limit; running -> queued a lost
+worker or a hand-back at shutdown. What times out while it is queued or waits is first taken, then fails."""
+
+REOPENS: Mapping[TaskStatus, TaskStatus] = {
+    _T.FAILED: _T.QUEUED,
+    _T.UPSTREAM_FAILED: _T.PENDING,
+    _T.SKIPPED: _T.PENDING,
+    _T.CANCELLED: _T.PENDING,
+    _T.COMPLETED: _T.PENDING,
+}
+"""The only moves out of an ended state: a retry in place. Of the completed, only `finally` nodes."""
 
 RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
-    _R.RUNNING: frozenset({_R.SUCCEEDED, _R.FAILED, _R.CANCELLED}),
+    _R.QUEUED: frozenset({_R.RUNNING, _R.CANCELLED}),
+    _R.RUNNING: frozenset({_R.PAUSED, _R.SUCCEEDED, _R.FAILED, _R.CANCELLED}),
+    _R.PAUSED: frozenset({_R.RUNNING, _R.SUCCEEDED, _R.FAILED, _R.CANCELLED}),
     _R.SUCCEEDED: frozenset(),
     _R.FAILED: frozenset(),
     _R.CANCELLED: frozenset(),
 }
 
+RUN_REOPENS: Mapping[RunStatus, RunStatus] = {_R.FAILED: _R.RUNNING, _R.CANCELLED: _R.RUNNING}
+"""The moves out of an ended run: a retry in place."""
+
 ENDED: frozenset[TaskStatus] = frozenset(status for status, moves in TASK_MOVES.items() if not moves)
-"""States of a task that nothing leaves."""
+"""States of a task that nothing leaves but a retry in place."""
 
 RUN_ENDED: frozenset[RunStatus] = frozenset(status for status, moves in RUN_MOVES.items() if not moves)
-"""States of a run that nothing leaves."""
+"""States of a run that nothing leaves but a retry in place."""
 
 NOT_ENDED: frozenset[TaskStatus] = frozenset(TASK_MOVES) - ENDED
 

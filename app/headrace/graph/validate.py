@@ -12,7 +12,7 @@ from headrace.graph.definition import Definition, Node
 from headrace.graph.edges import On
 from headrace.graph.expressions import check
 from headrace.graph.join import Losers, Rule
-from headrace.graph.plan import topological_order
+from headrace.graph.plan import own_config, topological_order
 from headrace.graph.template import references
 
 _EARLY = (Rule.ANY_SUCCESS, Rule.ANY_FAILED, Rule.QUORUM)
@@ -53,6 +53,7 @@ def validate(definition: Definition, rules: NodeRules, limits: Limits = Limits()
         _conditions(definition),
         _joins(graph),
         _finals(graph),
+        _compensations(graph),
         _references(graph),
     )
     return [problem for found in checks for problem in found]
@@ -183,12 +184,29 @@ def _finals(graph: _Graph) -> Iterator[Problem]:
             yield Problem(f"edges[{number}]", "an edge joins `finally` nodes only to each other")
 
 
+def _compensations(graph: _Graph) -> Iterator[Problem]:
+    targets = Counter(node.compensate_with for node in graph.definition.nodes if node.compensate_with)
+    joined = {name for _, edge in graph.edges for name in (edge.source, edge.target)}
+    for number, node in enumerate(graph.definition.nodes):
+        path, name = f"nodes[{number}].compensateWith", node.compensate_with
+        if name is None:
+            continue
+        if name not in graph.nodes:
+            yield Problem(path, f"there is no node '{name}'")
+        elif name in joined or graph.nodes[name].is_final or graph.nodes[name].compensate_with:
+            yield Problem(
+                path, f"node '{name}' cannot undo another", "it has no edges and no role of its own"
+            )
+        elif targets[name] > 1 or name == node.id or node.is_final:
+            yield Problem(path, f"node '{name}' can undo one node only, which is not `finally`")
+
+
 def _is_final(graph: _Graph, name: str) -> bool:
     return graph.nodes[name].is_final
 
 
 def _references(graph: _Graph) -> Iterator[Problem]:
-    named = [references(node.config) for node in graph.definition.nodes]
+    named = [references(own_config(node)) for node in graph.definition.nodes]
     bits = {name: 1 << place for place, name in enumerate(graph.nodes.keys() & frozenset().union(*named))}
     allowed = _referable(graph, bits)
     for number, node in enumerate(graph.definition.nodes):

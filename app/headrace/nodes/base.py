@@ -136,6 +136,7 @@ class NodeContext:
     """What a node sees of its run while it executes.
 
     input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
+    memory: what the node kept when it began to wait; wake: what woke it, None when its time had come.
     cancelled: set for code in a thread when its attempt is over without it: timed out, stopped, taken away.
     """
 
@@ -147,6 +148,8 @@ class NodeContext:
     scope: Scope
     http: Http
     log: list[LogLine] = field(default_factory=list)
+    memory: JsonValue = None
+    wake: JsonValue = None
     lanes: Lanes = NO_LANES
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -193,7 +196,8 @@ class NodeType(ABC, Generic[C]):
     """A node type. Subclasses set the class variables and write `start()`.
 
     branching: its out-edges may carry labels; `branches()` says which. group: the palette's heading.
-    is_instant: its code never waits and is quick, so it is run on the spot, without a timeout.
+    is_instant: its code never waits and is quick, so it is run on the spot, without a timeout. has_body: its
+    config has a `body`, a graph that its children run.
     """
 
     type: ClassVar[str]
@@ -202,6 +206,7 @@ class NodeType(ABC, Generic[C]):
     aliases: ClassVar[tuple[str, ...]] = ()
     branching: ClassVar[bool] = False
     is_instant: ClassVar[bool] = False
+    has_body: ClassVar[bool] = False
     config_model: ClassVar[ConfigModel]
 
     def branches(self, config: C) -> tuple[str, ...]:

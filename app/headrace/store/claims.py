@@ -13,9 +13,9 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.graph.states import TaskStatus
+from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store import payloads
-from headrace.store.codec import dump_optional
+from headrace.store.codec import dump_optional, load
 from headrace.store.db import Record, Tx
 from headrace.store.guards import ENDED_LIST, may_become
 from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
@@ -34,7 +34,8 @@ class Delivery:
 class Claim:
     """A task that this process now holds.
 
-    released_by: stored by early joins only. waits_for: what it waited for when it is resumed, else None.
+    released_by: stored by early joins only. waits_for: what it waited for when it is resumed, else None;
+    memory: what its node wanted to know again, wake: what woke it (None: its time had come).
     """
 
     task: TaskId
@@ -44,6 +45,8 @@ class Claim:
     token: int
     released_by: tuple[int, ...] | None
     waits_for: str | None
+    memory: JsonValue = None
+    wake: JsonValue = None
 
 
 _CLAIM = """
@@ -59,7 +62,8 @@ WITH wanted AS (
   SET status = 'running', token = $5, worker_id = $6, started_at = clock_timestamp(),
       lease_until = clock_timestamp() + make_interval(secs => $7)
   FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
-  RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for
+  RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
+            t.memory, t.wake
 ), history AS (
   INSERT INTO workflow_events (run_id, position, node_id, type, data)
   SELECT run_id, position, node_id, 'task.running',
@@ -89,7 +93,8 @@ async def claim(
 
 
 _HELD = """
-SELECT t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for
+SELECT t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
+            t.memory, t.wake
 FROM workflow_tasks t
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
   ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
@@ -113,6 +118,8 @@ def _claimed(row: Record) -> Claim:
         row.token,
         None if row.released_by is None else tuple(row.released_by),
         row.waits_for,
+        load(row.memory),
+        load(row.wake),
     )
 
 
@@ -121,6 +128,7 @@ class Settlement:
     """How an execution ended: completed, failed, or waiting for `wake_seconds`.
 
     outcomes: of its out-edges, once it ended. output: JSON text. input: for those who handle a failure.
+    signal, memory: of one that waits. ends_run: how its node ends the run.
     """
 
     task: TaskId
@@ -133,14 +141,18 @@ class Settlement:
     reason: str | None = None
     wake_seconds: float | None = None
     waits_for: str | None = None
+    signal: str | None = None
+    memory: JsonValue = None
+    ends_run: RunStatus | None = None
 
 
 _SETTLE = f"""
 WITH given AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                       $8::text[], $9::text[], $10::float8[], $11::text[], $13::bytea[])
+                       $8::text[], $9::text[], $10::float8[], $11::text[], $13::bytea[],
+                       $14::text[], $15::text[], $16::text[])
     AS g(run_id, position, token, status, outcomes, output, error, input, reason, wake_seconds, waits_for,
-         output_ref)
+         output_ref, signal, memory, ends_run)
 ), taken AS (
   SELECT g.* FROM workflow_tasks t JOIN given g ON g.run_id = t.run_id AND g.position = t.position
   WHERE t.status = ANY($12) AND t.token = g.token
@@ -150,6 +162,7 @@ UPDATE workflow_tasks t
 SET status = s.status, outcomes = s.outcomes, output = s.output::jsonb, output_ref = s.output_ref,
     error = s.error::jsonb,
     input = s.input::jsonb, reason = s.reason, waits_for = s.waits_for,
+    signal = s.signal, memory = s.memory::jsonb, wake = NULL, ends_run = s.ends_run,
     wake_at = clock_timestamp() + make_interval(secs => s.wake_seconds),
     finished_at = CASE WHEN s.status IN {ENDED_LIST} THEN clock_timestamp() END,
     token = NULL, lease_until = NULL, worker_id = NULL
@@ -176,6 +189,9 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
         [one.waits_for for one in settlements],
         may_become(TaskStatus.COMPLETED),
         kept.references,
+        [one.signal for one in settlements],
+        [dump_optional(one.memory) for one in settlements],
+        [one.ends_run for one in settlements],
     )
     return {TaskId(row.run_id, row.position) for row in rows}
 

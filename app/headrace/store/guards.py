@@ -20,9 +20,9 @@ def may_become(target: TaskStatus) -> list[str]:
     return sources(target)
 
 
-def run_may_become(target: RunStatus) -> str:
-    """The states that a run may leave for `target`, as a SQL list."""
-    return _listed(run_sources(target))
+def run_may_become(target: RunStatus) -> list[str]:
+    """The states that a run may leave for `target`: a parameter of the UPDATE that moves it there."""
+    return run_sources(target)
 
 
 ENDED_LIST = _listed(ENDED)

@@ -15,6 +15,9 @@ from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 RETRY = "retry"
 """What a task waits for between two attempts."""
 
+CHILDREN = "children"
+"""What a task waits for while its children run."""
+
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('headrace ' || $1)) AS is_ours"
 
 
@@ -32,12 +35,13 @@ _WAKE = (
     """
 WITH due AS (
   SELECT run_id, position FROM workflow_tasks
-  WHERE status = 'waiting' AND wake_at <= clock_timestamp()
+  WHERE status = 'waiting' AND NOT is_paused AND wake_at <= clock_timestamp()
   ORDER BY wake_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE workflow_tasks t
 SET status = 'queued', attempt = t.attempt + (t.waits_for IS NOT DISTINCT FROM $2)::int,
-    delivery = t.delivery + 1, queued_at = now(), wake_at = NULL
+    waits_for = nullif(t.waits_for, $2), delivery = t.delivery + 1, queued_at = now(), wake_at = NULL,
+    signal = NULL, held_for = NULL
 FROM due WHERE t.run_id = due.run_id AND t.position = due.position
 RETURNING """
     + QUEUED_COLUMNS
@@ -53,7 +57,7 @@ async def seconds_to_next_wake(tx: Tx) -> float | None:
     """How long until the earliest wait is over; None when nothing waits."""
     row = await tx.row(
         "SELECT extract(epoch FROM min(wake_at) - clock_timestamp())::float8 AS seconds"
-        " FROM workflow_tasks WHERE status = 'waiting'"
+        " FROM workflow_tasks WHERE status = 'waiting' AND NOT is_paused"
     )
     return None if row is None else row.seconds
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from headrace.graph.decide import Ended, TaskView
 from headrace.graph.ids import TaskId
 from headrace.graph.join import Tally
-from headrace.graph.states import TaskStatus
+from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store.db import Tx
 from headrace.store.guards import ENDED_LIST, NOT_ENDED_LIST, may_become
 from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
@@ -21,12 +21,14 @@ from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 
 @dataclass(frozen=True, slots=True)
 class Propagated:
-    """An ended task whose successors are told in this transaction."""
+    """An ended task whose successors are told in this transaction. ends_run: how its node ends the run."""
 
     task: TaskId
     node_id: str
     status: TaskStatus
     outcomes: str
+    ends_run: RunStatus | None
+    reason: str | None
 
 
 _PROPAGATE = f"""
@@ -38,7 +40,7 @@ WITH taken AS (
 )
 UPDATE workflow_tasks t SET propagated = true
 FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
-RETURNING t.run_id, t.position, t.node_id, t.status, t.outcomes
+RETURNING t.run_id, t.position, t.node_id, t.status, t.outcomes, t.ends_run, t.reason
 """
 
 
@@ -46,7 +48,14 @@ async def propagate(tx: Tx, tasks: Sequence[TaskId]) -> list[Propagated]:
     """Marks ended tasks as propagated; returns those that were not yet. The runs must be locked."""
     rows = await tx.fetch(_PROPAGATE, [task.run_id for task in tasks], [task.position for task in tasks])
     return [
-        Propagated(TaskId(row.run_id, row.position), row.node_id, TaskStatus(row.status), row.outcomes)
+        Propagated(
+            TaskId(row.run_id, row.position),
+            row.node_id,
+            TaskStatus(row.status),
+            row.outcomes,
+            None if row.ends_run is None else RunStatus(row.ends_run),
+            row.reason,
+        )
         for row in rows
     ]
 
@@ -117,6 +126,7 @@ SET edges_unresolved = coalesce(g.unresolved, t.edges_unresolved),
     attempt = t.attempt + (g.status IS NOT DISTINCT FROM 'queued')::int,
     delivery = t.delivery + (g.status IS NOT DISTINCT FROM 'queued')::int,
     queued_at = CASE WHEN g.status = 'queued' THEN now() ELSE t.queued_at END,
+    ready_at = CASE WHEN g.status = 'queued' THEN now() ELSE t.ready_at END,
     finished_at = CASE WHEN g.status IN {ENDED_LIST} THEN now() ELSE t.finished_at END,
     propagated = t.propagated OR (g.status IS NOT NULL AND g.status IN {ENDED_LIST})
 FROM given g JOIN locked l ON l.run_id = g.run_id AND l.position = g.position
@@ -157,7 +167,10 @@ def _target(move: Move) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A task that was cancelled. was: the state that it left. started_at: None when it never ran."""
+    """A task that was cancelled. was: the state that it left. started_at: None when it never ran.
+
+    waited_for: what it waited for, as `children`.
+    """
 
     task: TaskId
     node_id: str
@@ -165,21 +178,24 @@ class Cancelled:
     attempt: int
     delivery: int
     started_at: datetime | None
+    waited_for: str | None
 
 
 _CANCEL = """
 WITH given AS (
   SELECT * FROM unnest($2::int[], $3::text[]) AS g(position, outcomes)
 ), old AS (
-  SELECT t.position, t.status, g.outcomes FROM workflow_tasks t JOIN given g USING (position)
+  SELECT t.position, t.status, t.waits_for, g.outcomes FROM workflow_tasks t JOIN given g USING (position)
   WHERE t.run_id = $1 AND t.status = ANY($6)
   ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
 SET status = 'cancelled', outcomes = old.outcomes, reason = $4, caused_by = $5, propagated = true,
-    finished_at = now(), token = NULL, lease_until = NULL, worker_id = NULL, wake_at = NULL, waits_for = NULL
+    finished_at = now(), token = NULL, lease_until = NULL, worker_id = NULL, wake_at = NULL, waits_for = NULL,
+    signal = NULL, held_for = NULL, is_paused = false
 FROM old WHERE t.run_id = $1 AND t.position = old.position
-RETURNING t.run_id, t.position, t.node_id, old.status AS was, t.attempt, t.delivery, t.started_at
+RETURNING t.run_id, t.position, t.node_id, old.status AS was, t.attempt, t.delivery, t.started_at,
+          old.waits_for
 """
 
 
@@ -204,6 +220,7 @@ async def cancel(
             row.attempt,
             row.delivery,
             row.started_at,
+            row.waits_for,
         )
         for row in rows
     ]
@@ -218,7 +235,8 @@ UPDATE workflow_tasks t
 SET status = CASE WHEN old.is_open THEN 'cancelled' ELSE t.status END,
     outcomes = coalesce(t.outcomes, ''), reason = CASE WHEN old.is_open THEN $2 ELSE t.reason END,
     finished_at = coalesce(t.finished_at, now()), propagated = true,
-    token = NULL, lease_until = NULL, worker_id = NULL, wake_at = NULL, waits_for = NULL
+    token = NULL, lease_until = NULL, worker_id = NULL, wake_at = NULL, waits_for = NULL,
+    signal = NULL, held_for = NULL, is_paused = false
 FROM old WHERE t.run_id = $1 AND t.position = old.position
 RETURNING t.status
 """

@@ -1,12 +1,13 @@
-"""Runs: start, lock, count down, end, read."""
+"""Runs: start, lock, count down, end. What people read of them is in `headrace.store.run_reading`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store.codec import dump_optional, load
@@ -14,9 +15,36 @@ from headrace.store.db import Record, Tx
 from headrace.store.guards import run_may_become
 
 
+class ProgramKey(NamedTuple):
+    """What a run executes: a version, or the body of one of its nodes.
+
+    body: ids of nodes with bodies, outermost first, joined by `/`; '' for the whole workflow.
+    """
+
+    workflow_id: UUID
+    version: int
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The task that a run is started for. index: its place among that task's children.
+
+    body: the path of the nodes whose body it runs, '' for a whole workflow. depth: of the parent's run.
+    """
+
+    task: TaskId
+    index: int
+    body: str
+    depth: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to insert. open: tasks that must end before its `finally` nodes."""
+    """A run to insert. open: tasks that must end before its compensations and `finally` nodes.
+
+    timeout: seconds that it may take, None for ever. origin: what started it, for people and for reruns.
+    """
 
     id: UUID
     workflow_id: UUID
@@ -24,18 +52,49 @@ class NewRun:
     input: JsonValue
     open: int
     total: int
+    status: RunStatus = RunStatus.RUNNING
+    priority: int = 5
+    timeout: float | None = None
+    origin: JsonValue = None
+    mocks: JsonValue = None
+    debug: JsonValue = None
+    concurrency_key: str | None = None
+    body: str = ""
+    parent: Parent | None = None
 
 
 _INSERT = """
-INSERT INTO workflow_runs (id, workflow_id, version, status, input, open, total)
-VALUES ($1, $2, $3, 'running', $4::text::jsonb, $5, $6)
+INSERT INTO workflow_runs (id, workflow_id, version, input, open, total, status, priority, deadline_at,
+                           origin, mocks, debug, concurrency_key, parent_run_id, parent_position, child_index,
+                           body, depth)
+VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, now() + make_interval(secs => $9),
+        $10::text::jsonb, $11::text::jsonb, $12::text::jsonb, $13, $14, $15, $16, $17, $18)
 """
 
 
 async def insert(tx: Tx, run: NewRun) -> None:
-    """Adds a run; it is `running` when this commits."""
+    """Adds a run; it is `running` (or what its status says) when this commits."""
+    parent = run.parent
     await tx.fetch(
-        _INSERT, run.id, run.workflow_id, run.version, dump_optional(run.input), run.open, run.total
+        _INSERT,
+        run.id,
+        run.workflow_id,
+        run.version,
+        dump_optional(run.input),
+        run.open,
+        run.total,
+        run.status.value,
+        run.priority,
+        run.timeout,
+        dump_optional(run.origin),
+        dump_optional(run.mocks),
+        dump_optional(run.debug),
+        run.concurrency_key,
+        parent and parent.task.run_id,
+        parent and parent.task.position,
+        parent and parent.index,
+        parent.body if parent else run.body,
+        parent.depth + 1 if parent else 0,
     )
 
 
@@ -46,13 +105,22 @@ class LockedRun:
     id: UUID
     workflow_id: UUID
     version: int
+    body: str
     status: RunStatus
     verdict: RunStatus | None
     phase: str
+    parent: TaskId | None
+    depth: int
+    debug: JsonValue
+
+    @property
+    def program(self) -> ProgramKey:
+        return ProgramKey(self.workflow_id, self.version, self.body)
 
 
 _LOCK = """
-SELECT id, workflow_id, version, status, verdict, phase FROM workflow_runs
+SELECT id, workflow_id, version, body, status, verdict, phase, parent_run_id, parent_position, depth, debug
+FROM workflow_runs
 WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -65,7 +133,18 @@ async def lock(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, LockedRun]:
 
 def _locked(row: Record) -> LockedRun:
     verdict = None if row.verdict is None else RunStatus(row.verdict)
-    return LockedRun(row.id, row.workflow_id, row.version, RunStatus(row.status), verdict, row.phase)
+    return LockedRun(
+        id=row.id,
+        workflow_id=row.workflow_id,
+        version=row.version,
+        body=row.body,
+        status=RunStatus(row.status),
+        verdict=verdict,
+        phase=row.phase,
+        parent=None if row.parent_run_id is None else TaskId(row.parent_run_id, row.parent_position),
+        depth=row.depth,
+        debug=load(row.debug),
+    )
 
 
 _COUNTED = (
@@ -127,15 +206,15 @@ async def open_finals(tx: Tx, run_id: UUID, count: int) -> None:
     )
 
 
-_FINISH = f"""
+_FINISH = """
 UPDATE workflow_runs SET status = $2, finished_at = now(), updated_at = now(), reason = coalesce($3, reason)
-WHERE id = $1 AND status IN {run_may_become(RunStatus.SUCCEEDED)}
+WHERE id = $1 AND status = ANY($4)
 """
 
 
 async def finish(tx: Tx, run_id: UUID, status: RunStatus, reason: str | None = None) -> None:
-    """running -> succeeded | failed | cancelled. The run must be locked."""
-    await tx.fetch(_FINISH, run_id, status.value, reason)
+    """Ends a run: succeeded | failed | cancelled. The run must be locked."""
+    await tx.fetch(_FINISH, run_id, status.value, reason, run_may_become(status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,124 +264,9 @@ async def met_joins(tx: Tx, run_id: UUID, positions: Sequence[int]) -> frozenset
     return frozenset(row.position for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run as people see it."""
-
-    id: UUID
-    workflow_id: UUID
-    version: int
-    status: RunStatus
-    verdict: RunStatus | None
-    reason: str | None
-    input: JsonValue
-    total: int
-    completed: int
-    failed: int
-    skipped: int
-    upstream_failed: int
-    cancelled: int
-    started_at: datetime
-    updated_at: datetime
-    finished_at: datetime | None
-
-
-_COLUMNS = """
-id, workflow_id, version, status, verdict, reason, input, total, completed, failed, skipped, upstream_failed,
-cancelled, started_at, updated_at, finished_at
-"""
-
-
-async def get(tx: Tx, run_id: UUID) -> Run | None:
-    row = await tx.row(f"SELECT {_COLUMNS} FROM workflow_runs WHERE id = $1", run_id)
-    return None if row is None else _run(row)
-
-
-@dataclass(frozen=True, slots=True)
-class RunState:
-    """Where a run stands, without its input, which may be large."""
-
-    workflow_id: UUID
-    status: RunStatus
-
-
-async def state(tx: Tx, run_id: UUID) -> RunState | None:
-    row = await tx.row("SELECT workflow_id, status FROM workflow_runs WHERE id = $1", run_id)
-    return None if row is None else RunState(row.workflow_id, RunStatus(row.status))
-
-
-_LIST = f"""
-SELECT {_COLUMNS} FROM workflow_runs
-WHERE ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)
-ORDER BY id DESC LIMIT $3 OFFSET $4
-"""
-
-
-async def find(
-    tx: Tx, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
-) -> list[Run]:
-    """Runs, newest first."""
-    rows = await tx.fetch(_LIST, workflow_id, status and status.value, limit, offset)
-    return [_run(row) for row in rows]
-
-
-async def count_by_status(tx: Tx) -> dict[str, int]:
-    """How many runs stand where. Reads all of them."""
-    counts = dict.fromkeys((status.value for status in RunStatus), 0)
-    rows = await tx.fetch("SELECT status, count(*) AS number FROM workflow_runs GROUP BY status")
-    return counts | {row.status: row.number for row in rows}
-
-
 async def has_active(tx: Tx, workflow_id: UUID) -> bool:
     """Whether a run of the workflow has not ended."""
     row = await tx.row(
         "SELECT 1 FROM workflow_runs WHERE workflow_id = $1 AND finished_at IS NULL LIMIT 1", workflow_id
     )
     return row is not None
-
-
-_CONTEXT = "SELECT id, workflow_id, version, input, started_at FROM workflow_runs WHERE id = ANY($1)"
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What executions need of their run. input_size: characters of its input as JSON."""
-
-    id: UUID
-    workflow_id: UUID
-    version: int
-    input: JsonValue
-    input_size: int
-    started_at: datetime
-
-
-async def contexts(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunContext]:
-    """The contexts of runs, read without a lock: they never change."""
-    rows = await tx.fetch(_CONTEXT, sorted(set(run_ids)))
-    return {
-        row.id: RunContext(
-            row.id, row.workflow_id, row.version, load(row.input), len(row.input or ""), row.started_at
-        )
-        for row in rows
-    }
-
-
-def _run(row: Record) -> Run:
-    return Run(
-        id=row.id,
-        workflow_id=row.workflow_id,
-        version=row.version,
-        status=RunStatus(row.status),
-        verdict=None if row.verdict is None else RunStatus(row.verdict),
-        reason=row.reason,
-        input=load(row.input),
-        total=row.total,
-        completed=row.completed,
-        failed=row.failed,
-        skipped=row.skipped,
-        upstream_failed=row.upstream_failed,
-        cancelled=row.cancelled,
-        started_at=row.started_at,
-        updated_at=row.updated_at,
-        finished_at=row.finished_at,
-    )

@@ -1,7 +1,8 @@
 """Settle, release and claim in one statement: one commit and one round trip for a hop.
 
-For tasks that `headrace.graph.shortcut` admits, in runs that have no failure and no verdict. The others of a
-batch are settled only, and released the ordinary way.
+For tasks that `headrace.graph.shortcut` admits, in runs that nobody else looks at: without a failure, a
+verdict, a pause, a debugger, a parent or a concurrency key. The others of a batch are settled only, and
+released the ordinary way.
 """
 
 from __future__ import annotations
@@ -67,12 +68,15 @@ WITH given AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $21::bytea[])
     AS g(run_id, position, token, outcomes, output, output_ref)
 ), locked AS MATERIALIZED (
-  SELECT id, failed = 0 AND verdict IS NULL AS is_plain FROM workflow_runs
+  SELECT id, failed = 0 AND verdict IS NULL AND status = 'running' AND parent_run_id IS NULL AND debug IS NULL
+         AND concurrency_key IS NULL AS is_plain
+  FROM workflow_runs
   WHERE id = ANY($6) ORDER BY id FOR NO KEY UPDATE
 ), done AS (
   UPDATE workflow_tasks t
   SET status = 'completed', outcomes = g.outcomes, output = g.output::jsonb, output_ref = g.output_ref,
-      error = NULL, reason = NULL, waits_for = NULL, finished_at = clock_timestamp(), propagated = l.is_plain,
+      error = NULL, reason = NULL, waits_for = NULL, memory = NULL, wake = NULL,
+      finished_at = clock_timestamp(), propagated = l.is_plain,
       token = NULL, lease_until = NULL, worker_id = NULL
   FROM given g JOIN locked l ON l.id = g.run_id
   WHERE t.run_id = g.run_id AND t.position = g.position AND t.token = g.token
@@ -129,7 +133,7 @@ WITH given AS (
     FROM counted WHERE status = 'succeeded'
   ) AS lines ORDER BY step, n, run_id, position
 )
-SELECT run_id, position, node_id, attempt, delivery, attempt_timeout,
+SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority,
        CASE WHEN propagated THEN 'released' ELSE 'settled' END AS status, output FROM done
 UNION ALL
 SELECT *, NULL FROM released WHERE status <> 'pending'

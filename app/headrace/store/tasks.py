@@ -13,9 +13,9 @@ from headrace.store.db import Record, Tx
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task to insert. in_degree: how many edges must resolve. attempt_timeout: seconds.
+    """A task to insert. in_degree: how many edges must resolve. The timeouts are seconds.
 
-    A task that is queued gets its first attempt.
+    A task that is queued gets its first attempt. queue_timeout, total_timeout: None for none.
     """
 
     position: int
@@ -25,16 +25,23 @@ class NewTask:
     attempt_timeout: float
     max_lost: int
     is_queued: bool
+    priority: int = 5
+    queue_timeout: float | None = None
+    total_timeout: float | None = None
 
 
 _INSERT = """
 INSERT INTO workflow_tasks (run_id, position, node_id, node_type, edges_unresolved, attempt_timeout, max_lost,
-                            status, attempt, delivery, queued_at)
+                            status, attempt, delivery, queued_at, ready_at,
+                            priority, queue_timeout, total_timeout)
 SELECT $1, n.position, n.node_id, n.node_type, n.in_degree, n.attempt_timeout, n.max_lost,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'pending' END,
-       n.is_queued::int, n.is_queued::int, CASE WHEN n.is_queued THEN now() END
-FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[])
-     AS n(position, node_id, node_type, in_degree, attempt_timeout, max_lost, is_queued)
+       n.is_queued::int, n.is_queued::int, CASE WHEN n.is_queued THEN now() END,
+       CASE WHEN n.is_queued THEN now() END, n.priority, n.queue_timeout, n.total_timeout
+FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[],
+            $9::int[], $10::float8[], $11::float8[])
+     AS n(position, node_id, node_type, in_degree, attempt_timeout, max_lost, is_queued,
+          priority, queue_timeout, total_timeout)
 """
 
 
@@ -50,10 +57,13 @@ async def insert(tx: Tx, run_id: UUID, tasks: Sequence[NewTask]) -> None:
         [task.attempt_timeout for task in tasks],
         [task.max_lost for task in tasks],
         [task.is_queued for task in tasks],
+        [task.priority for task in tasks],
+        [task.queue_timeout for task in tasks],
+        [task.total_timeout for task in tasks],
     )
 
 
-QUEUED_COLUMNS = "t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.attempt_timeout"
+QUEUED_COLUMNS = "t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.attempt_timeout, t.priority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +75,15 @@ class Queued:
     attempt: int
     delivery: int
     attempt_timeout: float
+    priority: int
 
     def dispatch(self) -> RunTask:
-        return RunTask(self.task, self.attempt, self.delivery, self.node_id, self.attempt_timeout)
+        return RunTask(
+            self.task, self.attempt, self.delivery, self.node_id, self.attempt_timeout, self.priority
+        )
 
 
 def queued(row: Record) -> Queued:
     """Reads QUEUED_COLUMNS."""
     task = TaskId(row.run_id, row.position)
-    return Queued(task, row.node_id, row.attempt, row.delivery, row.attempt_timeout)
+    return Queued(task, row.node_id, row.attempt, row.delivery, row.attempt_timeout, row.priority)

@@ -126,7 +126,7 @@ HOT: dict[str, tuple[Act, set[str]]] = {
         {"workflow_tasks_queued_idx"},
     ),
     "redeliver": (
-        lambda tx: recovery.redeliver(tx, [Queued(task, "n", 1, 1, 1.0) for task in TASKS]),
+        lambda tx: recovery.redeliver(tx, [Queued(task, "n", 1, 1, 1.0, 5) for task in TASKS]),
         {BY_KEY},
     ),
     "expired": (

@@ -144,4 +144,7 @@ async def test_hot_indexes_hold_only_what_is_hot(db: Database) -> None:
         "workflow_tasks_running_idx": True,
         "workflow_tasks_waiting_idx": True,
         "workflow_tasks_unpropagated_idx": True,
+        "workflow_tasks_signal_idx": True,
+        "workflow_tasks_held_idx": True,
+        "workflow_tasks_clocks_idx": True,
     }

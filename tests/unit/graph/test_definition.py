@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.errors import InvalidDefinition
-from headrace.graph.definition import Definition, OnFailure, parse, seconds, to_wire
+from headrace.graph.definition import Definition, parse, to_wire
 from headrace.graph.edges import On
 from headrace.graph.join import Join, Losers, Rule
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.retry import RetryPolicy
+from headrace.graph.settings import OnFailure, seconds
 from headrace.graph.validate import validate
 from headrace.store.codec import load
 from support.build import edge, node, workflow

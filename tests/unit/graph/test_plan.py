@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.graph.definition import OnFailure, parse
+from headrace.graph.definition import parse
 from headrace.graph.edges import On
 from headrace.graph.join import Join, Losers, Rule
 from headrace.graph.json_types import JsonObject
 from headrace.graph.plan import Plan, make_plan, topological_order
 from headrace.graph.retry import RetryPolicy
+from headrace.graph.settings import OnFailure
 from support.build import chain, edge, node, workflow
 from support.graphs import Kinds, random_case
 

@@ -64,7 +64,7 @@ def test_known_guards() -> None:
     assert sources(TaskStatus.COMPLETED) == ["running"]
     assert sources(TaskStatus.SKIPPED) == ["pending"]
     assert sources(TaskStatus.CANCELLED) == ["pending", "queued", "running", "waiting"]
-    assert run_sources(RunStatus.SUCCEEDED) == ["running"]
+    assert run_sources(RunStatus.SUCCEEDED) == ["paused", "running"]
 
 
 def test_the_diagram_shows_each_move_and_no_other() -> None:

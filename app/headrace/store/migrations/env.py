@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from headrace.store import tables
+from headrace.store import control_tables, tables
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -13,6 +13,7 @@ context.configure(
     compare_server_default=True,
 )
 assert tables.TaskRow.__table__ is not None  # type: ignore[attr-defined]
+assert control_tables.SignalRow.__table__ is not None  # type: ignore[attr-defined]
 
 with context.begin_transaction():
     context.run_migrations()

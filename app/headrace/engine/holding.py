@@ -1,0 +1,32 @@
+"""Keeping tasks that are ready from being delivered: their run is paused, or debugged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.graph.holding import Debug, hold_for
+from headrace.graph.states import TaskStatus
+from headrace.store import events, holds
+from headrace.store.db import Tx
+from headrace.store.runs import LockedRun
+from headrace.store.tasks import Queued
+
+
+async def hold_back(tx: Tx, locked: Mapping[UUID, LockedRun], queued: Sequence[Queued]) -> list[Queued]:
+    """Parks those of the queued tasks that may not be delivered now; returns the others."""
+    held = {}
+    for one in queued:
+        run = locked[one.task.run_id]
+        if hold := hold_for(run.status, Debug.read(run.debug), one.node_id):
+            held[one.task] = hold
+    if held:
+        await holds.hold(tx, held)
+        nodes = {one.task: one.node_id for one in queued}
+        parked = [
+            history.task(task, nodes[task], TaskStatus.WAITING, waitsFor=hold.held_for or "resume")
+            for task, hold in held.items()
+        ]
+        await events.append(tx, parked)
+    return [one for one in queued if one.task not in held]

@@ -1,0 +1,90 @@
+"""Tasks that are ready but held: by a pause of their run, a breakpoint or a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from headrace.graph.holding import Hold
+from headrace.graph.ids import TaskId
+from headrace.graph.states import TaskStatus
+from headrace.store.db import Tx
+from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
+
+_HOLD = """
+WITH given AS (
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::bool[], $4::text[])
+    AS g(run_id, position, is_paused, held_for)
+), ready AS (
+  SELECT t.run_id, t.position, g.is_paused, g.held_for
+  FROM workflow_tasks t JOIN given g USING (run_id, position)
+  WHERE t.status = ANY($5) ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+)
+UPDATE workflow_tasks t
+SET status = 'waiting', is_paused = r.is_paused, held_for = r.held_for,
+    wake_at = CASE WHEN r.held_for IS NULL THEN now() END
+FROM ready r WHERE t.run_id = r.run_id AND t.position = r.position
+"""
+
+
+async def hold(tx: Tx, holds: Mapping[TaskId, Hold]) -> None:
+    """queued -> waiting. One that only a pause holds is due at once when the run is resumed."""
+    await tx.fetch(
+        _HOLD,
+        [task.run_id for task in holds],
+        [task.position for task in holds],
+        [one.is_paused for one in holds.values()],
+        [one.held_for for one in holds.values()],
+        [TaskStatus.QUEUED.value],
+    )
+
+
+_LET_GO = f"""
+WITH held AS (
+  SELECT t.run_id, t.position FROM workflow_tasks t
+  JOIN unnest($1::uuid[], $2::int[]) AS g(run_id, position) USING (run_id, position)
+  WHERE t.status = 'waiting' AND t.held_for IS NOT NULL AND NOT t.is_paused
+  ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+)
+UPDATE workflow_tasks t
+SET status = 'queued', delivery = t.delivery + 1, queued_at = now(), wake_at = NULL, held_for = NULL
+FROM held WHERE t.run_id = held.run_id AND t.position = held.position
+RETURNING {QUEUED_COLUMNS}
+"""
+
+
+async def let_go(tx: Tx, tasks: Sequence[TaskId]) -> list[Queued]:
+    """waiting -> queued for those of the given tasks that a breakpoint or a limit held."""
+    rows = await tx.fetch(_LET_GO, [task.run_id for task in tasks], [task.position for task in tasks])
+    return [queued(row) for row in rows]
+
+
+async def pause(tx: Tx, run_id: UUID) -> None:
+    """Holds all that is queued or waits. Running tasks finish. The run must be locked."""
+    await tx.fetch(_PAUSE, run_id)
+
+
+_PAUSE = """
+WITH ready AS (
+  SELECT t.position FROM workflow_tasks t
+  WHERE t.run_id = $1 AND t.status IN ('queued', 'waiting') ORDER BY t.position FOR NO KEY UPDATE OF t
+)
+UPDATE workflow_tasks t
+SET is_paused = true, status = 'waiting',
+    wake_at = CASE WHEN t.status = 'queued' THEN now() ELSE t.wake_at END
+FROM ready WHERE t.run_id = $1 AND t.position = ready.position
+"""
+
+_RESUME = """
+UPDATE workflow_tasks t SET is_paused = false
+FROM (
+  SELECT position FROM workflow_tasks
+  WHERE run_id = $1 AND is_paused ORDER BY position FOR NO KEY UPDATE
+) AS held
+WHERE t.run_id = $1 AND t.position = held.position
+"""
+
+
+async def resume(tx: Tx, run_id: UUID) -> None:
+    """Lets all that a pause held wait for its own time only: what is due wakes with the next tick."""
+    await tx.fetch(_RESUME, run_id)

@@ -1,0 +1,168 @@
+"""Runs as people and executions see them. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonValue
+from headrace.graph.states import RunStatus
+from headrace.store.codec import load
+from headrace.store.db import Record, Tx
+from headrace.store.runs import ProgramKey
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as people see it."""
+
+    id: UUID
+    workflow_id: UUID
+    version: int
+    status: RunStatus
+    verdict: RunStatus | None
+    reason: str | None
+    body: str
+    priority: int
+    parent: TaskId | None
+    child_index: int | None
+    origin: JsonValue
+    deadline_at: datetime | None
+    input: JsonValue
+    total: int
+    completed: int
+    failed: int
+    skipped: int
+    upstream_failed: int
+    cancelled: int
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def program(self) -> ProgramKey:
+        return ProgramKey(self.workflow_id, self.version, self.body)
+
+
+_COLUMNS = """
+id, workflow_id, version, status, verdict, reason, body, priority, parent_run_id, parent_position,
+child_index, origin, deadline_at, input, total, completed, failed, skipped, upstream_failed,
+cancelled, started_at, updated_at, finished_at
+"""
+
+
+async def get(tx: Tx, run_id: UUID) -> Run | None:
+    row = await tx.row(f"SELECT {_COLUMNS} FROM workflow_runs WHERE id = $1", run_id)
+    return None if row is None else _run(row)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Where a run stands, without its input, which may be large."""
+
+    workflow_id: UUID
+    status: RunStatus
+
+
+async def state(tx: Tx, run_id: UUID) -> RunState | None:
+    row = await tx.row("SELECT workflow_id, status FROM workflow_runs WHERE id = $1", run_id)
+    return None if row is None else RunState(row.workflow_id, RunStatus(row.status))
+
+
+_LIST = f"""
+SELECT {_COLUMNS} FROM workflow_runs
+WHERE ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)
+ORDER BY id DESC LIMIT $3 OFFSET $4
+"""
+
+
+async def find(
+    tx: Tx, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
+) -> list[Run]:
+    """Runs, newest first."""
+    rows = await tx.fetch(_LIST, workflow_id, status and status.value, limit, offset)
+    return [_run(row) for row in rows]
+
+
+async def count_by_status(tx: Tx) -> dict[str, int]:
+    """How many runs stand where. Reads all of them."""
+    counts = dict.fromkeys((status.value for status in RunStatus), 0)
+    rows = await tx.fetch("SELECT status, count(*) AS number FROM workflow_runs GROUP BY status")
+    return counts | {row.status: row.number for row in rows}
+
+
+_CONTEXT = """
+SELECT id, workflow_id, version, body, input, mocks, parent_run_id, started_at
+FROM workflow_runs WHERE id = ANY($1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What executions need of their run. input_size: characters of its input as JSON.
+
+    mocks: answers of nodes that are not run, by node id.
+    """
+
+    id: UUID
+    workflow_id: UUID
+    version: int
+    body: str
+    input: JsonValue
+    input_size: int
+    mocks: JsonValue
+    parent_run_id: UUID | None
+    started_at: datetime
+
+    @property
+    def program(self) -> ProgramKey:
+        return ProgramKey(self.workflow_id, self.version, self.body)
+
+
+async def contexts(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunContext]:
+    """The contexts of runs, read without a lock: they never change."""
+    rows = await tx.fetch(_CONTEXT, sorted(set(run_ids)))
+    return {
+        row.id: RunContext(
+            id=row.id,
+            workflow_id=row.workflow_id,
+            version=row.version,
+            body=row.body,
+            input=load(row.input),
+            input_size=len(row.input or ""),
+            mocks=load(row.mocks),
+            parent_run_id=row.parent_run_id,
+            started_at=row.started_at,
+        )
+        for row in rows
+    }
+
+
+def _run(row: Record) -> Run:
+    return Run(
+        id=row.id,
+        workflow_id=row.workflow_id,
+        version=row.version,
+        status=RunStatus(row.status),
+        verdict=None if row.verdict is None else RunStatus(row.verdict),
+        reason=row.reason,
+        body=row.body,
+        priority=row.priority,
+        parent=None if row.parent_run_id is None else TaskId(row.parent_run_id, row.parent_position),
+        child_index=row.child_index,
+        origin=load(row.origin),
+        deadline_at=row.deadline_at,
+        input=load(row.input),
+        total=row.total,
+        completed=row.completed,
+        failed=row.failed,
+        skipped=row.skipped,
+        upstream_failed=row.upstream_failed,
+        cancelled=row.cancelled,
+        started_at=row.started_at,
+        updated_at=row.updated_at,
+        finished_at=row.finished_at,
+    )
