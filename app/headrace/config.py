@@ -61,6 +61,19 @@ class Settings(BaseSettings):
         validation_alias="WORKER_THREADS",
         description="Threads for sync code in one worker.",
     )
+    isolated_processes: int = Field(
+        4,
+        ge=1,
+        le=1_000,
+        validation_alias="HEADRACE_ISOLATED_PROCESSES",
+        description="Child processes for isolated code in one worker, started when needed.",
+    )
+    isolated_memory_mb: int = Field(
+        1024,
+        ge=64,
+        validation_alias="HEADRACE_ISOLATED_MEMORY_MB",
+        description="Address space, in MiB, that the isolated code of one child process may use.",
+    )
 
     data_dir: Path = Field(
         Path(".headrace"),

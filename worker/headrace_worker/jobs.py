@@ -34,7 +34,7 @@ async def _run_task(delivery: Delivery) -> str:
         if not executions:
             return "duplicate"
         (execution,) = executions
-        code = asyncio.ensure_future(perform(execution, runtime.http))
+        code = asyncio.ensure_future(perform(execution, runtime.http, runtime.lanes))
         loop = asyncio.get_running_loop()
 
         def stop(_lost: set[TaskId]) -> None:

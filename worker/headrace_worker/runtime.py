@@ -23,6 +23,7 @@ from headrace.nodes.http import GuardedHttp
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
 from headrace.store.db import Database
+from headrace_worker.lanes import WorkerLanes
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Runtime:
     redis: Redis
     broker: Broker
     http: GuardedHttp
+    lanes: WorkerLanes
 
     async def push(self, dispatches: Sequence[Dispatch]) -> None:
         """Delivers; what Redis does not take now, the sweep delivers later."""
@@ -86,6 +88,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
     relaxed = Database(urls.database, pool_size, is_relaxed=True)
     redis = connect(urls.redis)
     http = GuardedHttp(Guard(settings.http_allow, settings.own_api))
+    lanes = WorkerLanes.of(settings)
     worker_id = UUID(settings.worker_id) if settings.worker_id else uuid4()
     try:
         yield Runtime(
@@ -96,8 +99,10 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
             redis=redis,
             broker=Broker(redis),
             http=http,
+            lanes=lanes,
         )
     finally:
+        await lanes.close()
         await http.aclose()
         await db.close()
         await relaxed.close()

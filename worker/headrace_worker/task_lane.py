@@ -164,7 +164,7 @@ class TaskLane:
             seat.finished = perform_at_once(execution, self._runtime.http)
             self._done.append(seat)
             return
-        seat.code = self._loop.create_task(perform(execution, self._runtime.http))
+        seat.code = self._loop.create_task(perform(execution, self._runtime.http, self._runtime.lanes))
         seat.code.add_done_callback(partial(self._performed, seat, execution))
 
     def _performed(self, seat: _Seat, execution: Execution, code: asyncio.Task[Finished]) -> None:

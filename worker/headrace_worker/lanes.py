@@ -1,0 +1,43 @@
+"""The lanes of one process for code that is not async: threads, and child processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from headrace.config import Settings
+from headrace.graph.json_types import JsonValue
+from headrace_worker.isolated_pool import IsolatedPool
+from headrace_worker.threads import ThreadLane
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLanes:
+    """What `headrace.nodes.lanes.Lanes` asks for. Nothing is started before it is needed."""
+
+    threads: ThreadLane
+    processes: IsolatedPool
+
+    @classmethod
+    def of(cls, settings: Settings) -> WorkerLanes:
+        """As large as the settings say."""
+        return cls(
+            ThreadLane(settings.worker_threads),
+            IsolatedPool(settings.isolated_processes, settings.isolated_memory_mb),
+        )
+
+    async def run_sync(self, call: Callable[[], T]) -> T:
+        """See `ThreadLane.run`."""
+        return await self.threads.run(call)
+
+    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
+        """See `IsolatedPool.run`."""
+        return await self.processes.run(function, payload)
+
+    async def close(self) -> None:
+        """Kills the child processes, and waits for no thread."""
+        self.threads.close()
+        await self.processes.close()
