@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from headrace.store import control_tables, tables
+from headrace.store import control_tables, tables, trigger_tables
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -14,6 +14,7 @@ context.configure(
 )
 assert tables.TaskRow.__table__ is not None  # type: ignore[attr-defined]
 assert control_tables.SignalRow.__table__ is not None  # type: ignore[attr-defined]
+assert trigger_tables.ScheduleRow.__table__ is not None  # type: ignore[attr-defined]
 
 with context.begin_transaction():
     context.run_migrations()
