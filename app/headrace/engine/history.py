@@ -37,6 +37,17 @@ def run_ended(run_id: UUID, status: RunStatus, reason: str | None) -> list[Event
     return [ended] if was_said else [ended, system_line(run_id, f"Workflow run {status}")]
 
 
+def run_paused(run_id: UUID, reason: str) -> list[Event]:
+    return [
+        Event(run_id, "run.paused", data={"reason": reason}),
+        system_line(run_id, f"Workflow run paused: {reason}"),
+    ]
+
+
+def run_resumed(run_id: UUID) -> list[Event]:
+    return [Event(run_id, "run.resumed"), system_line(run_id, "Workflow run resumed")]
+
+
 def run_cancelling(run_id: UUID) -> list[Event]:
     return [Event(run_id, "run.cancelling"), system_line(run_id, "Workflow run cancelled")]
 
@@ -59,6 +70,18 @@ def lines(task_id: TaskId, node_id: str, node_name: str, log: Sequence[LogLine])
         )
         for line in log
     ]
+
+
+def run_reopened(run_id: UUID) -> Event:
+    """A retry in place: the run goes on."""
+    return Event(run_id, "run.reopened")
+
+
+def task_reopened(task_id: TaskId, node_id: str, is_told: bool = False) -> Event:
+    """A task has not ended after all; or (`is_told`) its end counts once more for those that run again."""
+    data: JsonObject = {"again": True} if is_told else {}
+    kind = "task.counted_again" if is_told else "task.reopened"
+    return Event(task_id.run_id, kind, task_id.position, node_id, data=data or None)
 
 
 def queued(tasks: Sequence[Queued]) -> list[Event]:

@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.graph.dispatch import Dispatch, Withdraw
 from headrace.graph.holding import Debug, hold_for
-from headrace.graph.states import TaskStatus
-from headrace.store import events, holds
+from headrace.graph.states import RunStatus, TaskStatus
+from headrace.store import events, holds, runs
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 from headrace.store.tasks import Queued
+
+
+async def pause(tx: Tx, run: LockedRun, reason: str) -> list[Dispatch]:
+    """Pauses a running run and holds all that is queued or waits; returns the jobs to take back."""
+    await runs.turn(tx, run.id, RunStatus.PAUSED, reason)
+    jobs = await holds.pause(tx, run.id)
+    await events.append(tx, history.run_paused(run.id, reason))
+    return [Withdraw(tuple(jobs))] if jobs else []
 
 
 async def hold_back(tx: Tx, locked: Mapping[UUID, LockedRun], queued: Sequence[Queued]) -> list[Queued]:

@@ -43,7 +43,7 @@ async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
 
     async def work(groups: Sequence[list[TaskId]]) -> list[Dispatch]:
         return await engine.db.transact(
-            partial(_release, engine, [task for group in groups for task in group])
+            partial(release_within, engine, [task for group in groups for task in group])
         )
 
     async def give_up(group: list[TaskId], error: Exception) -> None:
@@ -70,7 +70,10 @@ class _Step:
         return counts
 
 
-async def _release(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Dispatch]:
+async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Dispatch]:
+    """As `release`, as a part of a transaction of the caller's."""
+    if not tasks:
+        return []
     locked = await runs.lock(tx, [task.run_id for task in tasks])
     propagated = await releases.propagate(tx, [task for task in tasks if task.run_id in locked])
     steps = await _steps(engine, tx, locked, propagated)

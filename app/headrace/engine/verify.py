@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headrace.graph.bodies import body_at
 from headrace.graph.definition import parse
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome, Tally, Verdict, decide_join
@@ -33,11 +34,13 @@ async def verify(db: Database) -> list[Finding]:
 async def _decided_again(db: Database) -> list[Finding]:
     async with db.transaction() as tx:
         runs = await invariants.latest_runs(tx, SAMPLE)
-        pinned = await workflows.pinned(tx, sorted({run.version for run in runs}))
-    plans = {version: make_plan(parse(definition)) for version, definition in pinned.items()}
+        keys = {run.program for run in runs}
+        pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in keys}))
+    parsed = {version: parse(definition) for version, definition in pinned.items()}
+    plans = {key: make_plan(body_at(parsed[key.workflow_id, key.version], key.body)) for key in keys}
     complaints: dict[str, list[str]] = {}
     for run in runs:
-        for complaint, example in _complaints(run, plans[run.version]):
+        for complaint, example in _complaints(run, plans[run.program]):
             complaints.setdefault(complaint, []).append(example)
     return [
         Finding("decided_again", complaint, len(examples), min(examples))

@@ -9,6 +9,7 @@ from headrace.graph.holding import Hold
 from headrace.graph.ids import TaskId
 from headrace.graph.states import TaskStatus
 from headrace.store.db import Tx
+from headrace.store.recovery import CHILDREN
 from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 
 _HOLD = """
@@ -59,21 +60,30 @@ async def let_go(tx: Tx, tasks: Sequence[TaskId]) -> list[Queued]:
     return [queued(row) for row in rows]
 
 
-async def pause(tx: Tx, run_id: UUID) -> None:
-    """Holds all that is queued or waits. Running tasks finish. The run must be locked."""
-    await tx.fetch(_PAUSE, run_id)
-
-
 _PAUSE = """
 WITH ready AS (
-  SELECT t.position FROM workflow_tasks t
+  SELECT t.position, t.status FROM workflow_tasks t
   WHERE t.run_id = $1 AND t.status IN ('queued', 'waiting') ORDER BY t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
 SET is_paused = true, status = 'waiting',
     wake_at = CASE WHEN t.status = 'queued' THEN now() ELSE t.wake_at END
 FROM ready WHERE t.run_id = $1 AND t.position = ready.position
+RETURNING t.run_id, t.position, t.attempt, t.delivery, ready.status AS was
 """
+
+
+async def pause(tx: Tx, run_id: UUID) -> list[str]:
+    """Holds all that is queued or waits; running tasks finish. Returns the ids of jobs that are not needed.
+
+    The run must be locked.
+    """
+    return [
+        f"{TaskId(row.run_id, row.position)}-{row.attempt}-{row.delivery}"
+        for row in await tx.fetch(_PAUSE, run_id)
+        if row.was == TaskStatus.QUEUED
+    ]
+
 
 _RESUME = """
 UPDATE workflow_tasks t SET is_paused = false
@@ -82,9 +92,14 @@ FROM (
   WHERE run_id = $1 AND is_paused ORDER BY position FOR NO KEY UPDATE
 ) AS held
 WHERE t.run_id = $1 AND t.position = held.position
+RETURNING t.run_id, t.position, t.waits_for
 """
 
 
-async def resume(tx: Tx, run_id: UUID) -> None:
-    """Lets all that a pause held wait for its own time only: what is due wakes with the next tick."""
-    await tx.fetch(_RESUME, run_id)
+async def resume(tx: Tx, run_id: UUID) -> list[TaskId]:
+    """Lets all that a pause held wait for its own time only: what is due wakes with the next tick.
+
+    Returns the tasks that wait for children: more of those may start now. The run must be locked.
+    """
+    rows = await tx.fetch(_RESUME, run_id)
+    return [TaskId(row.run_id, row.position) for row in rows if row.waits_for == CHILDREN]

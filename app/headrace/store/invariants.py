@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.graph.states import ENDED, TaskStatus
 from headrace.store.db import Database, Record, Tx
 from headrace.store.guards import ENDED_LIST
+from headrace.store.runs import ProgramKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ PATIENCE_SECONDS = 60
 _RUN_IS_SOUND = f"(r.reason IS NULL OR r.reason NOT LIKE '{GIVEN_UP}%')"
 _LATE = f"clock_timestamp() - interval '{PATIENCE_SECONDS} seconds'"
 _ENDINGS = ", ".join(f"'task.{status}'" for status in sorted(ENDED))
+_IS_END = f"type IN ({_ENDINGS})"
 _TASK = "t.run_id || '-' || t.position"
 
 _BROKEN = {
@@ -45,7 +47,8 @@ _BROKEN = {
     ),
     "run_ends_with_its_tasks": (
         "A run goes on although all its tasks have ended and were followed up",
-        "SELECT r.id::text AS example FROM workflow_runs r WHERE r.finished_at IS NULL AND NOT EXISTS"
+        "SELECT r.id::text AS example FROM workflow_runs r"
+        " WHERE r.finished_at IS NULL AND r.status <> 'queued' AND NOT EXISTS"
         " (SELECT 1 FROM workflow_tasks t WHERE t.run_id = r.id AND NOT t.propagated)",
     ),
     "counters_are_counts": (
@@ -83,7 +86,8 @@ _BROKEN = {
     ),
     "waits_end": (
         "A task waits although its time came long ago",
-        f"SELECT {_TASK} AS example FROM workflow_tasks t WHERE t.status = 'waiting' AND t.wake_at < {_LATE}",
+        f"SELECT {_TASK} AS example FROM workflow_tasks t"
+        f" WHERE t.status = 'waiting' AND t.wake_at < {_LATE} AND NOT t.is_paused",
     ),
     "ends_are_followed_up": (
         "A task ended long ago and its successors were not told",
@@ -95,8 +99,9 @@ _BROKEN = {
         f"""
         SELECT {_TASK} AS example FROM workflow_tasks t JOIN workflow_runs r ON r.id = t.run_id
         LEFT JOIN (
-          SELECT run_id, position, max(type) AS type, count(*) AS ends FROM workflow_events
-          WHERE type IN ({_ENDINGS}) GROUP BY run_id, position
+          SELECT run_id, position, (array_agg(type ORDER BY id DESC) FILTER (WHERE {_IS_END}))[1] AS type,
+            count(*) FILTER (WHERE {_IS_END}) - count(*) FILTER (WHERE NOT {_IS_END}) AS ends
+          FROM workflow_events WHERE {_IS_END} OR type = 'task.reopened' GROUP BY run_id, position
         ) e ON e.run_id = t.run_id AND e.position = t.position
         WHERE t.status IN {ENDED_LIST} AND {_RUN_IS_SOUND}
           AND (e.ends IS DISTINCT FROM 1 OR e.type <> 'task.' || t.status)
@@ -105,8 +110,9 @@ _BROKEN = {
     "each_run_ends_once": (
         "A run's end does not stand in the history exactly once",
         "SELECT r.id::text AS example FROM workflow_runs r WHERE r.finished_at IS NOT NULL AND"
-        " (SELECT count(*) FROM workflow_events e WHERE e.run_id = r.id"
-        "  AND e.type IN ('run.succeeded', 'run.failed', 'run.cancelled')) <> 1",
+        " (SELECT count(*) FILTER (WHERE e.type <> 'run.reopened')"
+        "   - count(*) FILTER (WHERE e.type = 'run.reopened') FROM workflow_events e WHERE e.run_id = r.id"
+        "  AND e.type IN ('run.succeeded', 'run.failed', 'run.cancelled', 'run.reopened')) <> 1",
     ),
 }
 
@@ -142,14 +148,15 @@ class RunFacts:
     """A run with its tasks by position, as of one moment."""
 
     id: UUID
-    version: tuple[UUID, int]
+    program: ProgramKey
     phase: str
     tasks: Mapping[int, TaskFacts]
 
 
 _RUNS = f"""
-SELECT r.id, r.workflow_id, r.version, r.phase FROM workflow_runs r
-WHERE {_RUN_IS_SOUND} ORDER BY r.id DESC LIMIT $1
+SELECT r.id, r.workflow_id, r.version, r.body, r.phase FROM workflow_runs r
+WHERE {_RUN_IS_SOUND} AND r.total > 0 AND EXISTS (SELECT 1 FROM workflow_tasks t WHERE t.run_id = r.id)
+ORDER BY r.id DESC LIMIT $1
 """
 
 _TASKS = """
@@ -166,7 +173,10 @@ async def latest_runs(tx: Tx, limit: int) -> list[RunFacts]:
     tasks: dict[UUID, dict[int, TaskFacts]] = {run.id: {} for run in runs}
     for row in await tx.fetch(_TASKS, list(tasks)):
         tasks[row.run_id][row.position] = _facts(row)
-    return [RunFacts(run.id, (run.workflow_id, run.version), run.phase, tasks[run.id]) for run in runs]
+    return [
+        RunFacts(run.id, ProgramKey(run.workflow_id, run.version, run.body), run.phase, tasks[run.id])
+        for run in runs
+    ]
 
 
 def _facts(row: Record) -> TaskFacts:

@@ -37,19 +37,28 @@ WITH due AS (
   SELECT run_id, position FROM workflow_tasks
   WHERE status = 'waiting' AND NOT is_paused AND wake_at <= clock_timestamp()
   ORDER BY wake_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+), paused AS (
+  UPDATE workflow_tasks t SET is_paused = true
+  FROM due JOIN workflow_runs r ON r.id = due.run_id AND r.status = 'paused'
+  WHERE t.run_id = due.run_id AND t.position = due.position
+  RETURNING t.run_id, t.position
 )
 UPDATE workflow_tasks t
 SET status = 'queued', attempt = t.attempt + (t.waits_for IS NOT DISTINCT FROM $2)::int,
     waits_for = nullif(t.waits_for, $2), delivery = t.delivery + 1, queued_at = now(), wake_at = NULL,
     signal = NULL, held_for = NULL
-FROM due WHERE t.run_id = due.run_id AND t.position = due.position
+FROM due LEFT JOIN paused p ON p.run_id = due.run_id AND p.position = due.position
+WHERE t.run_id = due.run_id AND t.position = due.position AND p.run_id IS NULL
 RETURNING """
     + QUEUED_COLUMNS
 )
 
 
 async def wake(tx: Tx, limit: int) -> list[Queued]:
-    """waiting -> queued for those whose time has come; after a back-off with the next attempt number."""
+    """waiting -> queued for those whose time has come; after a back-off with the next attempt number.
+
+    Those of a paused run, which began to wait during the pause, are held until it is resumed.
+    """
     return [queued(row) for row in await tx.fetch(_WAKE, limit, RETRY)]
 
 

@@ -264,6 +264,16 @@ async def met_joins(tx: Tx, run_id: UUID, positions: Sequence[int]) -> frozenset
     return frozenset(row.position for row in rows)
 
 
+_TURN = """
+UPDATE workflow_runs SET status = $2, reason = $3, updated_at = now() WHERE id = $1 AND status = ANY($4)
+"""
+
+
+async def turn(tx: Tx, run_id: UUID, status: RunStatus, reason: str | None = None) -> None:
+    """running <-> paused, or queued -> running. The run must be locked."""
+    await tx.fetch(_TURN, run_id, status.value, reason, run_may_become(status))
+
+
 async def has_active(tx: Tx, workflow_id: UUID) -> bool:
     """Whether a run of the workflow has not ended."""
     row = await tx.row(

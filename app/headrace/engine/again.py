@@ -1,0 +1,147 @@
+"""Running again: the failed part of a run in place, or a new run that uses earlier results again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.beginning import Beginning, begin
+from headrace.engine.holding import hold_back
+from headrace.engine.program import Engine, Program
+from headrace.engine.release import release_within
+from headrace.errors import InvalidInput, NotFound, Problem, WrongState
+from headrace.graph.again import Reopening, reopening, reused
+from headrace.graph.dispatch import Dispatch, RunTask
+from headrace.graph.ids import TaskId
+from headrace.graph.join import EdgeOutcome
+from headrace.graph.json_types import JsonValue
+from headrace.graph.states import RUN_ENDED, RUN_REOPENS, TaskStatus
+from headrace.store import again, events, run_reading, runs
+from headrace.store.db import Tx
+from headrace.store.ids import new_id
+
+
+async def retry_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
+    """Runs the failed and the cancelled part of an ended run again; completed tasks stay.
+
+    Raises NotFound, and WrongState for a run that has not failed or been cancelled, that was compensated, or
+    that a node ended.
+    """
+    return await engine.db.transact(partial(_retry, engine, run_id))
+
+
+async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
+    locked = await runs.lock(tx, [run_id])
+    if run_id not in locked:
+        raise NotFound("Workflow run not found")
+    run = locked[run_id]
+    program = await engine.programs.one(tx, run.program)
+    plan = program.plan
+    tasks = await again.stored(tx, run_id)
+    await _require_retryable(tx, run, [tasks[position].status for position in plan.compensations])
+    failed = {at: task.outcomes for at, task in tasks.items() if task.status is TaskStatus.FAILED}
+    targets = {
+        edge.target
+        for at, letters in failed.items()
+        for edge, letter in zip(plan.out(at), letters, strict=True)
+        if letter == EdgeOutcome.FAILED
+    }
+    what = reopening(plan, tasks, await runs.met_joins(tx, run_id, sorted(targets)))
+    if not what.reopened - set(plan.finals):
+        raise WrongState("There is nothing to run again: no task failed or was cancelled")
+    return await _reopen(engine, tx, run, program, what)
+
+
+async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequence[TaskStatus]) -> None:
+    if run.status not in RUN_REOPENS:
+        raise WrongState(f"Only a failed or cancelled run can be retried: this one is {run.status}")
+    if TaskStatus.COMPLETED in compensations or TaskStatus.FAILED in compensations:
+        raise WrongState("The run was compensated: start a rerun instead")
+    if await again.was_ended_by_node(tx, run.id):
+        raise WrongState("A node ended the run: start a rerun instead")
+
+
+async def _reopen(
+    engine: Engine, tx: Tx, run: runs.LockedRun, program: Program, what: Reopening
+) -> list[Dispatch]:
+    plan, run_id = program.plan, run.id
+    compensations = dict.fromkeys(plan.compensations, 0)
+    in_degrees = {position: len(plan.into(position)) for position in what.pending} | compensations
+    queued = await again.queue_again(tx, run_id, (*what.requeued, *what.started))
+    await again.wait_again(tx, run_id, in_degrees)
+    await again.tell_again(tx, run_id, what.told)
+    await again.reopen_run(tx, run_id, plan.main_size, plan.timeout)
+    again_at = sorted(what.reopened | compensations.keys())
+    notes = [history.task_reopened(TaskId(run_id, at), plan.nodes[at].id) for at in again_at]
+    told = [TaskId(run_id, at) for at in what.told]
+    notes += [history.task_reopened(task, plan.nodes[task.position].id, is_told=True) for task in told]
+    await events.append(tx, [history.run_reopened(run_id), *notes, *history.queued(queued)])
+    locked = await runs.lock(tx, [run_id])
+    held = await hold_back(tx, locked, queued)
+    return [one.dispatch() for one in held] + await release_within(engine, told, tx)
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What to run again as a new run. nodes: from which on; empty: all of it.
+
+    input: of the new run; `keeps_input` takes the earlier run's.
+    """
+
+    run_id: UUID
+    nodes: Collection[str] = ()
+    input: JsonValue = None
+    keeps_input: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reran:
+    """The new run, with what to push. reused: ids of the nodes whose results it uses again."""
+
+    run_id: UUID
+    reused: Sequence[str]
+    dispatches: Sequence[Dispatch]
+
+
+async def rerun(engine: Engine, request: Rerun) -> Reran:
+    """Starts a new run of the same version; results of what does not come after the nodes are used again.
+
+    Raises NotFound, InvalidInput for a node that is not in the workflow, WrongState while the run goes on.
+    """
+    return await engine.db.transact(partial(_rerun, engine, request))
+
+
+async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
+    earlier = await run_reading.get(tx, request.run_id)
+    if earlier is None or earlier.parent is not None:
+        raise NotFound("Workflow run not found")
+    if earlier.status not in RUN_ENDED:
+        raise WrongState(f"The run goes on: it is {earlier.status}")
+    program = await engine.programs.one(tx, earlier.program)
+    plan, new = program.plan, new_id()
+    kept = reused(plan, await again.stored(tx, earlier.id), _positions(program, request.nodes))
+    beginning = Beginning(
+        new,
+        earlier.program,
+        earlier.input if request.keeps_input else request.input,
+        priority=earlier.priority,
+        origin={"rerunOf": str(earlier.id), "from": [*sorted(request.nodes)]},
+    )
+    jobs = await begin(tx, program, beginning)
+    copied = await again.copy(tx, earlier.id, new, kept) if request.nodes else []
+    notes = [history.task(task, node, TaskStatus(status), reason="reused") for task, node, status in copied]
+    await events.append(tx, notes)
+    told = [task for task, _, _ in copied]
+    wanted = [job for job in jobs if not (isinstance(job, RunTask) and job.task in set(told))]
+    return Reran(new, [node for _, node, _ in copied], wanted + await release_within(engine, told, tx))
+
+
+def _positions(program: Program, nodes: Collection[str]) -> set[int]:
+    known = program.plan.by_id
+    problems = [Problem("from", f"there is no node '{name}'") for name in nodes if name not in known]
+    if problems:
+        raise InvalidInput("The run cannot be repeated from there", problems)
+    return {known[name].position for name in nodes}

@@ -1,0 +1,121 @@
+"""Tasks that run again, and tasks whose results a new run uses again. The run must be locked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from headrace.graph.again import Stored
+from headrace.graph.ids import TaskId
+from headrace.graph.states import REOPENS, RUN_REOPENS, TaskStatus
+from headrace.store.db import Tx
+from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
+
+_STORED = "SELECT position, status, outcomes, reason, ends_run FROM workflow_tasks WHERE run_id = $1"
+
+
+async def stored(tx: Tx, run_id: UUID) -> dict[int, Stored]:
+    """How all tasks of a run stand, by position."""
+    rows = await tx.fetch(_STORED, run_id)
+    return {row.position: Stored(TaskStatus(row.status), row.outcomes or "", row.reason) for row in rows}
+
+
+async def was_ended_by_node(tx: Tx, run_id: UUID) -> bool:
+    """Whether a node ended the run."""
+    row = await tx.row(
+        "SELECT 1 FROM workflow_tasks WHERE run_id = $1 AND ends_run IS NOT NULL LIMIT 1", run_id
+    )
+    return row is not None
+
+
+_BLANK = """
+    outcomes = NULL, output = NULL, output_ref = NULL, error = NULL, reason = NULL, caused_by = NULL,
+    input = NULL, memory = NULL, wake = NULL, waits_for = NULL, finished_at = NULL, propagated = false
+"""
+
+_QUEUE_AGAIN = f"""
+UPDATE workflow_tasks t
+SET status = 'queued', attempt = t.attempt + 1, delivery = t.delivery + 1, queued_at = now(),
+    ready_at = now(),    {_BLANK}
+WHERE t.run_id = $1 AND t.position = ANY($2) AND t.status = ANY($3)
+RETURNING {QUEUED_COLUMNS}
+"""
+
+
+async def queue_again(tx: Tx, run_id: UUID, positions: Collection[int]) -> list[Queued]:
+    """failed -> queued with the next attempt; also roots that were cancelled before they ran."""
+    may = sorted({*_reopened_from(TaskStatus.QUEUED), TaskStatus.CANCELLED.value})
+    return [queued(row) for row in await tx.fetch(_QUEUE_AGAIN, run_id, sorted(positions), may)]
+
+
+_WAIT_AGAIN = f"""
+UPDATE workflow_tasks t
+SET status = 'pending', edges_unresolved = n.in_degree, edges_taken = 0, edges_failed = 0,
+    edges_cancelled = 0, released_by = NULL, queued_at = NULL, {_BLANK}
+FROM unnest($2::int[], $3::int[]) AS n(position, in_degree)
+WHERE t.run_id = $1 AND t.position = n.position AND t.status = ANY($4)
+"""
+
+
+async def wait_again(tx: Tx, run_id: UUID, in_degrees: Mapping[int, int]) -> None:
+    """Ended -> pending, with counters as at the start. in_degrees: by position."""
+    may = _reopened_from(TaskStatus.PENDING)
+    await tx.fetch(_WAIT_AGAIN, run_id, list(in_degrees), list(in_degrees.values()), may)
+
+
+async def tell_again(tx: Tx, run_id: UUID, positions: Sequence[int]) -> None:
+    """Ended tasks whose out-edges are to be counted once more."""
+    await tx.fetch(
+        "UPDATE workflow_tasks SET propagated = false WHERE run_id = $1 AND position = ANY($2)",
+        run_id,
+        list(positions),
+    )
+
+
+_REOPEN = """
+UPDATE workflow_runs r
+SET status = 'running', verdict = NULL, reason = NULL, phase = 'main', finished_at = NULL, updated_at = now(),
+    is_reported = false, deadline_at = now() + make_interval(secs => $3), open = c.open,
+    completed = c.completed, failed = c.failed, skipped = c.skipped, upstream_failed = c.upstream_failed,
+    cancelled = c.cancelled
+FROM (
+  SELECT count(*) FILTER (WHERE status = 'completed') AS completed,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE status = 'upstream_failed') AS upstream_failed,
+    count(*) FILTER (WHERE status = 'cancelled') AS cancelled, $4 - count(*) AS open
+  FROM workflow_tasks WHERE run_id = $1 AND propagated
+) c
+WHERE r.id = $1 AND r.status = ANY($2)
+"""
+
+
+async def reopen_run(tx: Tx, run_id: UUID, main_size: int, timeout: float | None) -> None:
+    """failed | cancelled -> running; its counters are made anew from its tasks. timeout: seconds."""
+    may = sorted(status.value for status in RUN_REOPENS)
+    await tx.fetch(_REOPEN, run_id, may, timeout, main_size)
+
+
+_COPY = """
+UPDATE workflow_tasks t
+SET status = o.status, outcomes = o.outcomes, output = o.output, output_ref = o.output_ref, error = o.error,
+    input = o.input, reason = coalesce(o.reason, 'reused'), caused_by = o.caused_by, attempt = o.attempt,
+    released_by = o.released_by, edges_unresolved = o.edges_unresolved, edges_taken = o.edges_taken,
+    edges_failed = o.edges_failed, edges_cancelled = o.edges_cancelled, queued_at = NULL, ready_at = NULL,
+    started_at = o.started_at, finished_at = now(), propagated = false, delivery = 0
+FROM workflow_tasks o
+WHERE o.run_id = $1 AND t.run_id = $2 AND t.position = o.position AND t.position = ANY($3)
+RETURNING t.position, t.node_id, t.status
+"""
+
+
+async def copy(
+    tx: Tx, source: UUID, target: UUID, positions: Collection[int]
+) -> list[tuple[TaskId, str, str]]:
+    """Gives tasks of a new run the results that another run's had: task, node id and status of each."""
+    rows = await tx.fetch(_COPY, source, target, sorted(positions))
+    return [(TaskId(target, row.position), row.node_id, row.status) for row in rows]
+
+
+def _reopened_from(target: TaskStatus) -> list[str]:
+    return sorted(status.value for status, goal in REOPENS.items() if goal is target)
