@@ -26,6 +26,7 @@ _DASHBOARD = "/rq"
 _RUNS = re.compile(
     r"(/workflows/[^/]+/(execute|execute-async|trigger)|(/workflows)?(/[^/]+)?/runs/[^/]+/cancel)/?"
 )
+_TRIGGERS = re.compile(r"/schedules/[^/]+/(pause|resume|trigger|backfill)/?|/events/?")
 _MOCKS = "/workflows/api/"
 
 
@@ -73,7 +74,8 @@ def needed_role(method: str, path: str) -> Role:
     """The least role that a request needs. Mock endpoints change nothing, so any key may call them."""
     if method in _SAFE and not path.startswith(_DASHBOARD + "/requeue/"):
         return Role.VIEWER
-    return Role.OPERATOR if _RUNS.fullmatch(path) else Role.ADMIN
+    starts_runs = _RUNS.fullmatch(path) or _TRIGGERS.fullmatch(path)
+    return Role.OPERATOR if starts_runs else Role.ADMIN
 
 
 class Authentication:

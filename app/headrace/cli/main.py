@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from headrace.cli import demo, queues, run, runs, server, stack, verify, workers, workflows
+from headrace.cli import demo, queues, run, runs, schedules, server, stack, verify, workers, workflows
 from headrace.cli.errors import describe, exit_code
 from headrace.cli.output import complain
 from headrace.errors import HeadraceError
@@ -28,6 +28,7 @@ app.command("scale")(workers.scale)
 app.command("run")(run.run)
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedule")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
 app.command("api")(server.api)
