@@ -49,15 +49,17 @@ async def miss(tx: Tx, schedule_id: UUID, slot: datetime, overlap: Overlap, reas
     await tx.fetch(_MISS, schedule_id, slot, overlap.value, reason)
 
 
-_STARTABLE = """
+# Not a join: in an empty database PostgreSQL would plan it over all runs that have not ended.
+_GOES_ON = "(SELECT r.finished_at IS NULL FROM workflow_runs r WHERE r.id = a.run_id)"
+_STARTABLE = f"""
 SELECT w.schedule_id
 FROM (SELECT DISTINCT schedule_id FROM schedule_slots WHERE state = 'waiting') w
 WHERE EXISTS (
   SELECT 1 FROM workflow_schedules s JOIN schedule_slots x ON x.schedule_id = s.id AND x.state = 'waiting'
   WHERE s.id = w.schedule_id AND (NOT s.is_paused OR x.origin <> 'clock')
-    AND (x.overlap IN ('allow', 'cancel_other') OR NOT EXISTS (
-      SELECT 1 FROM schedule_slots a JOIN workflow_runs r ON r.id = a.run_id
-      WHERE a.schedule_id = s.id AND a.state = 'started' AND r.finished_at IS NULL)))
+    AND (x.overlap IN ('allow', 'cancel_other') OR NOT (
+      SELECT coalesce(bool_or({_GOES_ON}), false) FROM schedule_slots a
+      WHERE a.schedule_id = s.id AND a.state = 'started')))
 LIMIT $1
 """
 
@@ -86,10 +88,9 @@ async def count_waiting(tx: Tx, schedule_id: UUID) -> int:
     return 0 if row is None else int(row.number)
 
 
-_NOTE_ENDS = """
-UPDATE schedule_slots s SET state = 'ended'
-WHERE s.schedule_id = $1 AND s.state = 'started'
-  AND NOT EXISTS (SELECT 1 FROM workflow_runs r WHERE r.id = s.run_id AND r.finished_at IS NULL)
+_NOTE_ENDS = f"""
+UPDATE schedule_slots a SET state = 'ended'
+WHERE a.schedule_id = $1 AND a.state = 'started' AND NOT coalesce({_GOES_ON}, false)
 """
 _RUNNING = "SELECT run_id FROM schedule_slots WHERE schedule_id = $1 AND state = 'started' ORDER BY run_id"
 
