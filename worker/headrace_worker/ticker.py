@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from headrace.engine import clocks
 from headrace.engine.schedules import fire_due
 from headrace.engine.sweep import SweepSettings, Swept, redeliver, sweep, wake_due
 from headrace.errors import QueueUnavailable, StoreUnavailable
@@ -33,10 +34,11 @@ async def tick_for_ever(runtime: Runtime) -> None:
 
 
 async def tick(runtime: Runtime, settings: SweepSettings) -> None:
-    """Wakes due waits, starts the runs of due schedules; sweeps if a sweep is due."""
+    """Wakes due waits, starts the runs of due schedules, ends what took too long; sweeps if it is time."""
     while woken := await wake_due(runtime.engine):
         await runtime.push(woken)
     await runtime.push(await fire_due(runtime.engine))
+    await runtime.push(await clocks.enforce(runtime.engine))
     swept = await sweep(runtime.engine, settings)
     if swept is not None:
         await runtime.push(swept.dispatches)

@@ -19,7 +19,7 @@ from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import RUN_ENDED, RUN_REOPENS, TaskStatus
-from headrace.store import again, events, run_reading, runs
+from headrace.store import again, events, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 
@@ -57,7 +57,7 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
 
 async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequence[TaskStatus]) -> None:
     if run.status not in RUN_REOPENS:
-        raise WrongState(f"Only a failed or cancelled run can be retried: this one is {run.status}")
+        raise WrongState(f"Only a failed, cancelled or paused run can be retried: this one is {run.status}")
     if TaskStatus.COMPLETED in compensations or TaskStatus.FAILED in compensations:
         raise WrongState("The run was compensated: start a rerun instead")
     if await again.was_ended_by_node(tx, run.id):
@@ -78,10 +78,16 @@ async def _reopen(
     notes = [history.task_reopened(TaskId(run_id, at), plan.nodes[at].id) for at in again_at]
     told = [TaskId(run_id, at) for at in what.told]
     notes += [history.task_reopened(task, plan.nodes[task.position].id, is_told=True) for task in told]
-    await events.append(tx, [history.run_reopened(run_id), *notes, *history.queued(queued)])
+    await events.append(tx, [*_said(run), *notes, *history.queued(queued)])
     locked = await runs.lock(tx, [run_id])
+    await holds.resume(tx, run_id)
     held = await hold_back(tx, locked, queued)
     return [one.dispatch() for one in held] + await release_within(engine, told, tx)
+
+
+def _said(run: runs.LockedRun) -> list[events.Event]:
+    """A run that a failure paused has not ended, so that it only goes on."""
+    return [history.run_reopened(run.id)] if run.status in RUN_ENDED else history.run_resumed(run.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from uuid import UUID
 
-from headrace.engine import history
+from headrace.engine import ending, history
 from headrace.engine.closing import count_and_close, stop_rest
 from headrace.engine.holding import pause
 from headrace.engine.program import Engine
@@ -31,12 +31,30 @@ async def cancel_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
 
 async def _cancel(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
     run = await _lock(tx, run_id)
-    program = await engine.programs.one(tx, run.program)
     await events.append(tx, history.run_cancelling(run_id))
-    cancelled = await stop_rest(tx, run, program, Verdict(RunStatus.CANCELLED, "the run was cancelled"))
-    counts = {run_id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
-    follows = await count_and_close(tx, {run_id: run}, {run_id: program}, counts)
+    return await _stop(engine, tx, run, Verdict(RunStatus.CANCELLED, "the run was cancelled"))
+
+
+async def _stop(engine: Engine, tx: Tx, run: LockedRun, verdict: Verdict) -> list[Dispatch]:
+    program = await engine.programs.one(tx, run.program)
+    cancelled = await stop_rest(tx, run, program, verdict)
+    if run.status is RunStatus.QUEUED:  # it has no tasks yet that could end
+        return await ending.finish(engine, tx, run, program.plan)
+    counts = {run.id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
+    follows = await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
     return follows + stop_dispatches(cancelled)
+
+
+async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
+    """Stops a run that took longer than its workflow allows; it ends `failed`, after its `finally` nodes."""
+
+    async def work(tx: Tx) -> list[Dispatch]:
+        run = (await runs.lock(tx, [run_id])).get(run_id)
+        if run is None or run.status in RUN_ENDED or run.verdict is not None:
+            return []
+        return await _stop(engine, tx, run, Verdict(RunStatus.FAILED, "the run took longer than its timeout"))
+
+    return await engine.db.transact(work)
 
 
 async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> list[Dispatch]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.closing import count_and_close, stop_rest
 from headrace.engine.halving import spared
-from headrace.engine.holding import hold_back
+from headrace.engine.holding import hold_back, pause
 from headrace.engine.program import Engine, Program
 from headrace.engine.stopping import fail_run, stop_dispatches
 from headrace.graph.decide import Cascade, FailureCare, failure_care, released_by
@@ -33,6 +33,7 @@ from headrace.store.tasks import Queued
 
 _log = Log("headrace.engine")
 _FAST = "a node failed and the workflow fails fast"
+_PAUSED = "a node failed and the workflow pauses on failure"
 
 
 async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
@@ -80,7 +81,8 @@ async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> lis
     await _cascade(tx, steps)
     queued = await releases.move(tx, await _moves(tx, steps))
     await events.append(tx, [*_ended_events(steps), *history.queued(queued)])
-    queued = await hold_back(tx, locked, queued)
+    as_paused, paused = await _pause_failed(tx, locked, steps)
+    queued = await hold_back(tx, as_paused, queued)
     counts = {step.run.id: step.ended for step in steps}
     for step in steps:
         if (verdict := _early_verdict(step)) is not None:
@@ -88,7 +90,7 @@ async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> lis
             counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
             step.stopped += rest
     programs = {step.run.id: step.program for step in steps}
-    return _dispatches(steps, queued) + await count_and_close(tx, locked, programs, counts)
+    return paused + _dispatches(steps, queued) + await count_and_close(engine, tx, locked, programs, counts)
 
 
 async def _steps(
@@ -172,6 +174,20 @@ async def _known_outcomes(tx: Tx, steps: Sequence[_Step]) -> dict[UUID, dict[int
     for task, letters in (await releases.outcomes(tx, missing) if missing else {}).items():
         known[task.run_id][task.position] = letters
     return known
+
+
+async def _pause_failed(
+    tx: Tx, locked: Mapping[UUID, LockedRun], steps: Sequence[_Step]
+) -> tuple[Mapping[UUID, LockedRun], list[Dispatch]]:
+    """Pauses the runs whose workflows ask for it when a failure is not handled."""
+    paused: dict[UUID, LockedRun] = {}
+    dispatches: list[Dispatch] = []
+    for step in steps:
+        wants_pause = step.program.plan.on_failure is OnFailure.PAUSE and step.run.phase == "main"
+        if wants_pause and step.run.status is RunStatus.RUNNING and _is_unhandled(step):
+            dispatches += await pause(tx, step.run, _PAUSED)
+            paused[step.run.id] = replace(step.run, status=RunStatus.PAUSED)
+    return {**locked, **paused}, dispatches
 
 
 def _early_verdict(step: _Step) -> Verdict | None:

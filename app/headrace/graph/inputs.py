@@ -37,9 +37,13 @@ def node_input(
 ) -> JsonValue:
     """The input of a task: a root's is the run's; of one taken parent its output; of several, merged.
 
+    What undoes another node gets that node's output.
+
     taken: indexes of the TAKEN in-edges. results: of their sources, by position.
     Raises TooLarge when the outputs to merge have more than MERGED_INPUT_LIMIT bytes.
     """
+    if (undone := plan.nodes[position].compensates) is not None:
+        return results[undone].output
     if not plan.nodes[position].in_edges:
         return run_input
     edges = [plan.edges[index] for index in taken]
@@ -74,8 +78,10 @@ def needed(plan: Plan, position: int, stored: Sequence[int] | None) -> frozenset
 
     stored: the edges that released it, if that was stored; else all its parents are needed.
     """
-    edges = plan.nodes[position].in_edges if stored is None else stored
-    return frozenset({plan.edges[index].source for index in edges} | set(plan.nodes[position].references))
+    node = plan.nodes[position]
+    edges = node.in_edges if stored is None else stored
+    undone = () if node.compensates is None else (node.compensates,)
+    return frozenset({plan.edges[index].source for index in edges} | {*node.references, *undone})
 
 
 def taken_into(

@@ -22,7 +22,7 @@ class PlanNode:
     """A node of a plan. Edges are indexes into `Plan.edges`, references positions of other nodes.
 
     The timeouts are seconds. is_final: it runs when all others have ended. priority: None for the run's.
-    compensate_with: the position of the node that undoes this one; is_compensation: it undoes another.
+    compensates: the position of the node that this one undoes, if it is there for that.
     """
 
     position: int
@@ -42,8 +42,7 @@ class PlanNode:
     queue_timeout: float | None = None
     total_timeout: float | None = None
     priority: int | None = None
-    compensate_with: int | None = None
-    is_compensation: bool = False
+    compensates: int | None = None
     concurrency: Concurrency | None = None
     rate: Rate | None = None
     cache: Cache | None = None
@@ -51,7 +50,7 @@ class PlanNode:
     @property
     def is_main(self) -> bool:
         """Whether it runs in the run's main phase, as the graph says."""
-        return not self.is_final and not self.is_compensation
+        return not self.is_final and self.compensates is None
 
     @property
     def is_guarded(self) -> bool:
@@ -86,7 +85,7 @@ class Plan:
     @cached_property
     def compensations(self) -> tuple[int, ...]:
         """Positions that undo others."""
-        return tuple(node.position for node in self.nodes if node.is_compensation)
+        return tuple(node.position for node in self.nodes if node.compensates is not None)
 
     @cached_property
     def main_size(self) -> int:
@@ -126,11 +125,11 @@ def make_plan(definition: Definition) -> Plan:
     incoming = _indexes(len(names), ((edge.target, edge.index) for edge in edges))
     outgoing = _indexes(len(names), ((edge.source, edge.index) for edge in edges))
     by_name = {node.id: node for node in definition.nodes}
-    undoing = {node.compensate_with for node in definition.nodes}
+    undoes = {node.compensate_with: at[node.id] for node in definition.nodes if node.compensate_with}
     nodes = tuple(
         replace(
             _plan_node(by_name[name], position, incoming[position], outgoing[position], at),
-            is_compensation=name in undoing,
+            compensates=undoes.get(name),
         )
         for position, name in enumerate(names)
     )
@@ -205,7 +204,6 @@ def _plan_node(
         queue_timeout=node.timeouts.queue,
         total_timeout=node.timeouts.total,
         priority=None if node.priority is None else int(node.priority),
-        compensate_with=None if node.compensate_with is None else at[node.compensate_with],
         concurrency=node.concurrency,
         rate=node.rate,
         cache=node.cache,

@@ -49,13 +49,14 @@ def _power(base: float, exponent: int) -> float:
 
 
 def next_try(policy: RetryPolicy, attempt: int, failure: Failed, jitter: float) -> float | None:
-    """Seconds until the next attempt, or None if there is none.
+    """Seconds until the next attempt, or None if there is none. Never sooner than the failure allows.
 
     attempt: the one that failed, 1 is the first. jitter: a random number from [0, 1), drawn by the caller.
     """
     if attempt >= policy.max_attempts or not _worth_retrying(policy, failure):
         return None
-    return backoff(policy, attempt) * (jitter if policy.jitter else 1.0)
+    delay = backoff(policy, attempt) * (jitter if policy.jitter else 1.0)
+    return max(delay, failure.retry_after or 0.0)
 
 
 def _worth_retrying(policy: RetryPolicy, failure: Failed) -> bool:

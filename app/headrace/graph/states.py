@@ -61,7 +61,7 @@ REOPENS: Mapping[TaskStatus, TaskStatus] = {
 """The only moves out of an ended state: a retry in place. Of the completed, only `finally` nodes."""
 
 RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
-    _R.QUEUED: frozenset({_R.RUNNING, _R.CANCELLED}),
+    _R.QUEUED: frozenset({_R.RUNNING, _R.FAILED, _R.CANCELLED}),
     _R.RUNNING: frozenset({_R.PAUSED, _R.SUCCEEDED, _R.FAILED, _R.CANCELLED}),
     _R.PAUSED: frozenset({_R.RUNNING, _R.SUCCEEDED, _R.FAILED, _R.CANCELLED}),
     _R.SUCCEEDED: frozenset(),
@@ -69,8 +69,12 @@ RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
     _R.CANCELLED: frozenset(),
 }
 
-RUN_REOPENS: Mapping[RunStatus, RunStatus] = {_R.FAILED: _R.RUNNING, _R.CANCELLED: _R.RUNNING}
-"""The moves out of an ended run: a retry in place."""
+RUN_REOPENS: Mapping[RunStatus, RunStatus] = {
+    _R.FAILED: _R.RUNNING,
+    _R.CANCELLED: _R.RUNNING,
+    _R.PAUSED: _R.RUNNING,
+}
+"""A retry in place: the only move out of an ended run. A run that a failure paused goes on with it."""
 
 ENDED: frozenset[TaskStatus] = frozenset(status for status, moves in TASK_MOVES.items() if not moves)
 """States of a task that nothing leaves but a retry in place."""

@@ -12,6 +12,7 @@ from headrace.nodes.if_else import IfElse
 from headrace.nodes.input_text import InputText
 from headrace.nodes.noop import Noop
 from headrace.nodes.notification import Notification
+from headrace.nodes.terminate import Terminate
 
 
 def builtin() -> NodeRegistry:
@@ -24,6 +25,7 @@ def builtin() -> NodeRegistry:
         Notification(),
         Delay(),
         Noop(),
+        Terminate(),
     )
     # Each takes its own Config; callers pair a type with what its `config_model` has validated.
     return NodeRegistry(cast("tuple[NodeType[Config], ...]", types))

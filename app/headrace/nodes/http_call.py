@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Never, TypeAlias
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 from pydantic import JsonValue as AnyJson
@@ -15,9 +16,9 @@ from pydantic import JsonValue as AnyJson
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
-from headrace.graph.template import resolve
 from headrace.nodes.base import Config, HttpError, HttpRequest, HttpResponse, NodeContext, NodeType
-from headrace.nodes.input_text import stringify, too_deep
+from headrace.nodes.filling import fill, fill_text
+from headrace.nodes.json_text import read_json, storable_text, stringify
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
@@ -25,14 +26,12 @@ EXPECTED = (200, 201, 202, 204)
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 UNSAFE = WITH_BODY | {"DELETE"}
 # 4xx answers that another attempt may change: timeout, too early, too many requests.
+_LONGEST_RETRY_AFTER = 86_400.0
 PASSING_4XX = frozenset({408, 425, 429})
 MAX_LOGGED = 10_000
 MAX_DETAILS = 16_384
 
-_BRACES = re.compile(r"(\{\{[^{}]*\}\})")
 _USER = re.compile(r"(?<=//)[^/@\s]*@")
-_UNSTORABLE = re.compile("[\ud800-\udfff]")
-_ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _CHARSETS = {
     "iso-8859-1": "cp1252",
     "latin1": "cp1252",
@@ -178,7 +177,20 @@ def _failed(response: HttpResponse, line: str, data: JsonValue) -> Failed:
     if len(response.body) <= MAX_DETAILS:
         details["data"] = data
     lasting = 400 <= response.status < 500 and response.status not in PASSING_4XX
-    return Failed(line, kind="HttpError", retryable=not lasting, details=details)
+    wait = retry_after(response.headers.get("retry-after", ""), datetime.now(UTC))
+    return Failed(line, kind="HttpError", retryable=not lasting, details=details, retry_after=wait)
+
+
+def retry_after(header: str, now: datetime) -> float | None:
+    """The seconds that a Retry-After header asks for, at most a day; None when it says nothing (RFC 9110)."""
+    if header.strip().isdigit():
+        seconds = float(header)
+    else:
+        try:
+            seconds = (parsedate_to_datetime(header) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
 def _request(context: NodeContext, config: ApiCallConfig) -> HttpRequest:
@@ -193,7 +205,7 @@ def _request(context: NodeContext, config: ApiCallConfig) -> HttpRequest:
         headers["Idempotency-Key"] = context.idempotency_key
     return HttpRequest(
         method=config.method,
-        url=_text(context, config.url),
+        url=fill_text(context, config.url),
         headers=headers,
         params=tuple(_filled(context, config.query_params)),
         content=content,
@@ -202,88 +214,27 @@ def _request(context: NodeContext, config: ApiCallConfig) -> HttpRequest:
 
 
 def _filled(context: NodeContext, pairs: Iterable[Pair]) -> list[tuple[str, str]]:
-    return [(pair.key, _text(context, pair.value)) for pair in pairs if pair.enabled and pair.key]
+    return [(pair.key, fill_text(context, pair.value)) for pair in pairs if pair.enabled and pair.key]
 
 
 def _content(context: NodeContext, config: ApiCallConfig, content_type: str) -> bytes:
     is_json = "json" in content_type.lower()
     if config.body_template:
-        fill = context.render_json if is_json else context.render
-        return fill(config.body_template).encode(errors="replace")
-    body = _value(context, config.body)
+        render = context.render_json if is_json else context.render
+        return render(config.body_template).encode(errors="replace")
+    body = fill(context, config.body)
     text = body if isinstance(body, str) and not is_json else stringify(body)
     return text.encode(errors="replace")
-
-
-def _value(context: NodeContext, value: JsonValue) -> JsonValue:
-    """The value with `{{ path }}` and `${ path }` filled in, in every string of it."""
-    match value:
-        case str() if "{{" in value:
-            return _text(context, value)
-        case list():
-            return [_value(context, one) for one in value]
-        case dict():
-            return {key: _value(context, one) for key, one in value.items()}
-        case _:
-            return resolve(value, context.scope)
-
-
-def _text(context: NodeContext, text: str) -> str:
-    """The text with both kinds of placeholder filled in, in one pass: values are never read as templates."""
-    pieces = _BRACES.split(text)
-    return "".join(
-        context.render(piece) if index % 2 else _dollars(context, piece) for index, piece in enumerate(pieces)
-    )
-
-
-def _dollars(context: NodeContext, text: str) -> str:
-    # The blank makes it a longer string, in which `${ path }` becomes text.
-    return str(resolve(f" {text}", context.scope))[1:] if "${" in text else text
 
 
 def read_data(response: HttpResponse) -> JsonValue:
     """The body as JSON if it says so and is, else as text; never a value that PostgreSQL cannot store."""
     if "json" in response.headers.get("content-type", "").lower():
         try:
-            return _json(response.body) if response.body.strip() else None
-        except (ValueError, RecursionError):
+            return read_json(response.body.decode("utf-8-sig")) if response.body.strip() else None
+        except ValueError:
             pass  # what calls itself JSON and is none, is text
-    return _storable_text(response.body.decode(_charset(response), errors="replace"))
-
-
-def _json(body: bytes) -> JsonValue:
-    text = body.decode("utf-8-sig")
-    data: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    if too_deep(data):
-        raise ValueError("nested too deep")
-    return _storable(data) if _ESCAPED.search(body) else data
-
-
-def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"{digits} is too large")
-    return number
-
-
-def _storable(value: JsonValue) -> JsonValue:
-    match value:
-        case str():
-            return _storable_text(value)
-        case list():
-            return [_storable(one) for one in value]
-        case dict():
-            return {_storable_text(key): _storable(one) for key, one in value.items()}
-        case _:
-            return value
-
-
-def _storable_text(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text.replace("\x00", ""))
+    return storable_text(response.body.decode(_charset(response), errors="replace"))
 
 
 def _charset(response: HttpResponse) -> str:
@@ -295,7 +246,7 @@ def _charset(response: HttpResponse) -> str:
 def _shown(response: HttpResponse, data: JsonValue) -> str:
     """The answer for the run's log, cut where it is no longer read."""
     if len(response.body) > 4 * MAX_LOGGED:
-        text = _storable_text(response.body[: 4 * MAX_LOGGED].decode(_charset(response), errors="replace"))
+        text = storable_text(response.body[: 4 * MAX_LOGGED].decode(_charset(response), errors="replace"))
     else:
         text = json.dumps(data, indent=2, ensure_ascii=False)
     return text if len(text) <= MAX_LOGGED else f"{text[:MAX_LOGGED]}…"

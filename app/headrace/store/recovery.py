@@ -39,8 +39,8 @@ WITH due AS (
   ORDER BY wake_at LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 ), paused AS (
   UPDATE workflow_tasks t SET is_paused = true
-  FROM due JOIN workflow_runs r ON r.id = due.run_id AND r.status = 'paused'
-  WHERE t.run_id = due.run_id AND t.position = due.position
+  FROM due WHERE t.run_id = due.run_id AND t.position = due.position
+    AND (SELECT r.status FROM workflow_runs r WHERE r.id = due.run_id) = 'paused'
   RETURNING t.run_id, t.position
 )
 UPDATE workflow_tasks t

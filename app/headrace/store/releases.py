@@ -5,7 +5,7 @@ The caller has locked the runs (`headrace.store.runs.lock`), and only such calle
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -91,6 +91,33 @@ async def outcomes(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, str]:
     """The edge outcomes of those tasks that are propagated."""
     rows = await tx.fetch(_OUTCOMES, [task.run_id for task in tasks], [task.position for task in tasks])
     return {TaskId(row.run_id, row.position): row.outcomes for row in rows}
+
+
+_COMPLETED = """
+SELECT position FROM workflow_tasks WHERE run_id = $1 AND position = ANY($2) AND status = 'completed'
+ORDER BY finished_at DESC, position DESC
+"""
+
+
+async def completed_last_first(tx: Tx, run_id: UUID, positions: Collection[int]) -> list[int]:
+    """Those of the given tasks that completed, in reverse order of their completion."""
+    return [row.position for row in await tx.fetch(_COMPLETED, run_id, list(positions))]
+
+
+async def pending_among(tx: Tx, run_id: UUID, positions: Collection[int]) -> frozenset[int]:
+    """Those of the given tasks that are pending; none while another of them is under way."""
+    rows = await tx.fetch(
+        "SELECT position, status FROM workflow_tasks WHERE run_id = $1 AND position = ANY($2)",
+        run_id,
+        list(positions),
+    )
+    by_status = {row.position: TaskStatus(row.status) for row in rows}
+    if set(by_status.values()) & _UNDER_WAY:
+        return frozenset()
+    return frozenset(at for at, status in by_status.items() if status is TaskStatus.PENDING)
+
+
+_UNDER_WAY = {TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.WAITING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,11 +197,12 @@ async def set_verdict(tx: Tx, run_id: UUID, verdict: RunStatus, reason: str) -> 
     )
 
 
-async def open_finals(tx: Tx, run_id: UUID, count: int) -> None:
-    """Lets the `finally` nodes begin. The run must be locked."""
+async def open_phase(tx: Tx, run_id: UUID, phase: str, count: int) -> None:
+    """Lets the next phase begin, with so many tasks. The run must be locked."""
     await tx.fetch(
-        "UPDATE workflow_runs SET phase = 'finally', open = $2, updated_at = now() WHERE id = $1",
+        "UPDATE workflow_runs SET phase = $2, open = $3, updated_at = now() WHERE id = $1",
         run_id,
+        phase,
         count,
     )
 

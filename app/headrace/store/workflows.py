@@ -100,6 +100,12 @@ async def by_name(tx: Tx, name: str) -> list[UUID]:
     return [row.id for row in await tx.fetch("SELECT id FROM workflows WHERE name = $1 ORDER BY id", name)]
 
 
+async def named(tx: Tx, name: str) -> list[UUID]:
+    """The ids of workflows with this name, or the one with this id."""
+    rows = await tx.fetch("SELECT id FROM workflows WHERE name = $1 OR id::text = $1 ORDER BY id", name)
+    return [row.id for row in rows]
+
+
 async def is_empty(tx: Tx) -> bool:
     """Whether no workflow was stored yet."""
     return await tx.row("SELECT 1 FROM workflows LIMIT 1") is None

@@ -118,7 +118,7 @@ HOT: dict[str, tuple[Act, set[str]]] = {
     ),
     "wake": (
         lambda tx: recovery.wake(tx, 100),
-        {"workflow_tasks_waiting_idx", BY_KEY},
+        {"workflow_tasks_waiting_idx", BY_KEY, "workflow_runs_pkey(id)"},
     ),
     "next_wake": (recovery.seconds_to_next_wake, {"workflow_tasks_waiting_idx"}),
     "overdue": (

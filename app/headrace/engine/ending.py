@@ -1,0 +1,95 @@
+"""How a run ends, and who is told. The run is locked by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.program import Engine
+from headrace.engine.start import StartRequest, start_within
+from headrace.errors import HeadraceError
+from headrace.graph.decide import is_unhandled, run_verdict
+from headrace.graph.dispatch import Dispatch, Release
+from headrace.graph.join import EdgeOutcome
+from headrace.graph.json_types import JsonObject
+from headrace.graph.outcome import Verdict
+from headrace.graph.plan import Plan
+from headrace.graph.states import RunStatus
+from headrace.store import events, run_reading, runs, workflows
+from headrace.store.db import Tx
+from headrace.store.runs import LockedRun
+
+
+async def finish(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
+    """Ends a run whose tasks have all ended; tells the task that it ran for, or its failure workflow."""
+    decided = await verdict(tx, run, plan)
+    reason = decided.reason or None
+    await runs.finish(tx, run.id, decided.status, reason)
+    await events.append(tx, history.run_ended(run.id, decided.status, reason))
+    if run.parent is not None:
+        return [Release((run.parent,))]
+    if decided.status is RunStatus.FAILED and plan.failure_workflow is not None:
+        return await _start_failure_workflow(engine, tx, run.id, plan.failure_workflow)
+    return []
+
+
+async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
+    """How a run ends and why ('' for no reason), read after the lock and the last count."""
+    known = await runs.verdict(tx, run.id)
+    if known.early is RunStatus.FAILED:
+        return Verdict(RunStatus.FAILED, known.reason or "")
+    failures = await runs.failures(tx, run.id) if known.failed else []
+    if known.early is RunStatus.SUCCEEDED:  # what its graph says no longer counts, what comes after it does
+        failures = [one for one in failures if not plan.nodes[one.position].is_main]
+    outcomes = {failure.position: failure.outcomes for failure in failures}
+    met = await runs.met_joins(tx, run.id, _failed_targets(plan, outcomes))
+    status = run_verdict(plan, outcomes, met, known.early is RunStatus.CANCELLED)
+    if status is RunStatus.FAILED:
+        culprit = next(one for one in failures if is_unhandled(plan, one.position, one.outcomes, met))
+        return Verdict(status, f"node '{culprit.node_id}' failed")
+    return Verdict(status, known.reason or "")
+
+
+def _failed_targets(plan: Plan, outcomes: Mapping[int, str]) -> list[int]:
+    return sorted(
+        {
+            edge.target
+            for position, letters in outcomes.items()
+            for edge, letter in zip(plan.out(position), letters, strict=True)
+            if letter == EdgeOutcome.FAILED
+        }
+    )
+
+
+async def _start_failure_workflow(engine: Engine, tx: Tx, run_id: UUID, name: str) -> list[Dispatch]:
+    """Starts the workflow that looks after failures. One that itself ran for a failure starts none."""
+    run = await run_reading.get(tx, run_id)
+    assert run is not None
+    if isinstance(run.origin, dict) and "failureOf" in run.origin:
+        return []
+    given: JsonObject = {
+        "runId": str(run.id),
+        "workflowId": str(run.workflow_id),
+        "version": run.version,
+        "reason": run.reason,
+        "input": run.input,
+    }
+    try:
+        workflow_id = await _workflow(tx, name)
+        request = StartRequest(workflow_id, given, origin={"failureOf": str(run.id)})
+        started = await start_within(engine, request, tx)
+    except HeadraceError as error:
+        line = f"The failure workflow '{name}' was not started: {error.message}"
+        await events.append(tx, [history.system_line(run_id, line)])
+        return []
+    line = f"Failure workflow '{name}' started as run {started.run_id}"
+    await events.append(tx, [history.system_line(run_id, line)])
+    return list(started.dispatches)
+
+
+async def _workflow(tx: Tx, name: str) -> UUID:
+    found = await workflows.named(tx, name)
+    if len(found) != 1:
+        raise HeadraceError(f"{len(found)} workflows have this name or id")
+    return found[0]
