@@ -125,8 +125,9 @@ class _Thread:
 
 
 def _call_and_report(call: Callable[[], T], report: Callable[[_Answer[T]], None]) -> None:
+    answer: _Answer[T]
     try:
         answer = _Answer(call())
     except BaseException as error:
-        answer = _Answer[T](None, error)
+        answer = _Answer(None, error)
     report(answer)
