@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_OPEN",
         description="Listen beyond loopback although there are no API keys.",
     )
+    secret_key: str = Field(
+        "",
+        validation_alias="HEADRACE_SECRET_KEY",
+        description="Seals secrets at rest. Several, comma separated: the first seals, all of them open.",
+    )
     log_level: str = Field(
         "INFO", validation_alias="HEADRACE_LOG_LEVEL", description="DEBUG, INFO, WARNING or ERROR."
     )

@@ -65,6 +65,12 @@ class NotFound(HeadraceError):
     code = "NotFound"
 
 
+class NotAuthentic(HeadraceError):
+    """The signature is missing or wrong."""
+
+    code = "NotAuthentic"
+
+
 class WrongState(HeadraceError):
     """This cannot be done in the present state."""
 

@@ -141,7 +141,13 @@ def test_production_watches_and_restarts_each_service() -> None:
 def test_production_has_no_default_secret() -> None:
     found = variables("prod")
     secret = {name for name in found if re.search("PASSWORD|KEY|SECRET|TOKEN", name)}
-    assert secret == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "HEADRACE_API_KEYS", "RQ_DASHBOARD_PASSWORD"}
+    assert secret == {
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+        "HEADRACE_API_KEYS",
+        "HEADRACE_SECRET_KEY",
+        "RQ_DASHBOARD_PASSWORD",
+    }
     assert all(found[name].startswith(":?") for name in secret)
     assert "HEADRACE_OPEN" not in environment(services("prod")["api"])
 

@@ -86,7 +86,7 @@ class Authentication:
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._keys or _is_public(scope["path"]):
+        if scope["type"] != "http" or not self._keys or _is_public(scope["path"]) or _is_delivery(scope):
             await self._app(scope, receive, send)
             return
         path = scope["path"]
@@ -137,6 +137,17 @@ class SameOrigin:
         page, host = _location(origin), _location("//" + headers.get("host", ""))
         # A developer's page on another port of this machine is no stranger.
         return page == host or (is_loopback(page[0]) and is_loopback(host[0]))
+
+
+_SUBSCRIPTIONS = re.compile(r"/webhooks/subscriptions(/|$)")
+
+
+def _is_delivery(scope: Scope) -> bool:
+    """Who delivers to a webhook has its secret instead of a key."""
+    path = scope["path"]
+    return bool(
+        scope.get("method") == "POST" and path.startswith("/webhooks/") and not _SUBSCRIPTIONS.match(path)
+    )
 
 
 def allowed_origins(settings: Settings) -> frozenset[str]:

@@ -21,6 +21,7 @@ STATUS: Mapping[type[HeadraceError], HTTPStatus] = {
     errors.MissingReference: HTTPStatus.UNPROCESSABLE_ENTITY,
     BadValue: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.NotAuthentic: HTTPStatus.UNAUTHORIZED,
     errors.WrongState: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -31,6 +31,7 @@ from headrace.api.routes import (
     schedules,
     starts,
     versions,
+    webhooks,
     workers,
     workflows,
 )
@@ -38,6 +39,7 @@ from headrace.api.schemas import ErrorBody
 from headrace.api.startup import load_once_migrated
 from headrace.config import Settings, load
 from headrace.engine.program import Engine
+from headrace.engine.sealing import Seal
 from headrace.errors import InvalidSettings
 from headrace.nodes.builtin import builtin
 from headrace.queues.broker import Broker
@@ -55,6 +57,7 @@ _ROUTERS = (
     versions.router,
     workflows.router,
     schedules.router,
+    webhooks.router,
     node_types.router,
     api_templates.router,
     workers.router,
@@ -75,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     migrated, it loads the samples and templates. Raises InvalidSettings, also when it begins to serve.
     """
     require_safe(settings)
+    Seal(settings.secret_key)
     meters = Meters()
     app = FastAPI(
         title="Headrace",

@@ -152,7 +152,8 @@ def _skipped(fates: Sequence[tuple[Slot, Fate]]) -> dict[datetime, str]:
 
 async def _start(engine: Engine, schedule: Schedule, slot: Slot, tx: Tx) -> Sequence[Dispatch] | None:
     """Starts a slot's run; None when it cannot be started: then the slot says why."""
-    request = StartRequest(schedule.timing.workflow_id, _run_input(schedule, slot))
+    origin: JsonObject = {"type": "schedule", "scheduleId": str(schedule.id), "slot": _iso(slot.slot)}
+    request = StartRequest(schedule.timing.workflow_id, _run_input(schedule, slot), origin=origin)
     try:
         started = await start_within(engine, request, tx)
     except _REFUSALS as error:
@@ -168,9 +169,13 @@ def _run_input(schedule: Schedule, slot: Slot) -> JsonObject:
         "trigger_type": "schedule",
         "schedule_id": str(schedule.id),
         "cron_expression": schedule.timing.cron,
-        "scheduled_at": slot.slot.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "scheduled_at": _iso(slot.slot),
         **schedule.timing.input,
     }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def make_room(engine: Engine, schedule_id: UUID, fired: Fired) -> list[Dispatch]:
