@@ -148,7 +148,7 @@ class TaskOut(Model):
             error_details=task.error,
             reason=task.reason,
             caused_by=task.caused_by,
-            waits_for=task.waits_for,
+            waits_for=task.held_for or task.waits_for,
             wake_at=task.wake_at,
             queued_at=task.queued_at,
             started_at=task.started_at,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.settings import PriorityValue
 from headrace.store.workflows import StoredWorkflow
 
 
@@ -89,9 +90,19 @@ class Deleted(Model):
 
 
 class StartBody(Body):
-    """input: what the workflow's first nodes get."""
+    """input: what the workflow's first nodes get. priority: LOW, NORMAL, HIGH or CRITICAL, or its number.
+
+    version: instead of the current one. mocks: answers of nodes that are not run, by node id. breakpoints:
+    nodes before which the run stops; steps: it stops before each. node: run only this one, with the input.
+    """
 
     input: JsonValue = None
+    priority: PriorityValue | None = None
+    version: int | None = Field(None, ge=1)
+    mocks: JsonObject | None = None
+    breakpoints: list[str] = Field(default=[], max_length=20_000)
+    steps: bool = False
+    node: str | None = None
 
 
 class Started(Model):

@@ -8,7 +8,19 @@ from typing import NoReturn
 
 import typer
 
-from headrace.cli import demo, queues, run, runs, schedules, server, stack, verify, workers, workflows
+from headrace.cli import (
+    demo,
+    queues,
+    run,
+    run_control,
+    runs,
+    schedules,
+    server,
+    stack,
+    verify,
+    workers,
+    workflows,
+)
 from headrace.cli.errors import describe, exit_code
 from headrace.cli.output import complain
 from headrace.errors import HeadraceError
@@ -27,6 +39,14 @@ app.command("demo")(demo.demo)
 app.command("scale")(workers.scale)
 app.command("run")(run.run)
 app.add_typer(workflows.app, name="workflow")
+for command in (
+    run_control.pause,
+    run_control.resume,
+    run_control.retry,
+    run_control.rerun,
+    run_control.step,
+):
+    runs.app.command()(command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(workers.app, name="worker")

@@ -60,7 +60,7 @@ def show(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
     """Show a run with its nodes."""
     with open_client(url) as client:
         if as_json:
-            print_json(client.get(_path(run)))
+            print_json(client.get(run_path(run)))
             return
         found = get_run(client, _checked(run))
     console().print(task_table(found.tasks))
@@ -72,7 +72,7 @@ def logs(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
     """Print a run's log, oldest line first."""
     with open_client(url) as client:
         if as_json:
-            print_json(client.get(_path(run) + "/logs"))
+            print_json(client.get(run_path(run) + "/logs"))
             return
         found = get_run(client, _checked(run))
     for line in found.logs:
@@ -90,14 +90,14 @@ def watch(run: RunId, timeout: Timeout = None, url: Url = "", as_json: AsJson = 
 def cancel(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
     """Cancel a run: what runs is stopped, what has not begun never does."""
     with open_client(url) as client:
-        answer = client.post(_path(run) + "/cancel")
+        answer = client.post(run_path(run) + "/cancel")
     if as_json:
         print_json(answer)
     else:
         say(f"Cancelled {run}")
 
 
-def _path(run: str) -> str:
+def run_path(run: str) -> str:
     return f"/runs/{_checked(run)}"
 
 

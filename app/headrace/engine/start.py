@@ -10,8 +10,10 @@ from uuid import UUID
 
 from headrace.engine.beginning import Beginning, begin
 from headrace.engine.program import Engine, Program
-from headrace.errors import IdempotencyConflict, InvalidInput, NotFound
+from headrace.errors import IdempotencyConflict, InvalidInput, NotFound, Problem
+from headrace.graph.bodies import path_of_one
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.holding import Debug
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import idempotency, workflows
 from headrace.store.codec import dump
@@ -25,7 +27,8 @@ class StartRequest:
     """What to start. key: an Idempotency-Key, or None. version: None for the current one.
 
     priority: None for the workflow's. origin: what started it. mocks: answers of nodes that are not run, by
-    node id. debug: breakpoints and steps, see `headrace.graph.holding.Debug`.
+    node id. debug: breakpoints and steps, see `headrace.graph.holding.Debug`. node: only this one, which gets
+    the input as its own.
     """
 
     workflow_id: UUID
@@ -36,6 +39,7 @@ class StartRequest:
     origin: JsonObject | None = None
     mocks: JsonObject | None = None
     debug: JsonObject | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,16 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
     version = await workflows.current_version(tx, request.workflow_id)
     if version is None:
         raise NotFound("Workflow not found")
+    if request.version is not None and request.version > version:
+        raise NotFound(f"The workflow has no version {request.version}")
     run_id = new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())
-    key = ProgramKey(request.workflow_id, request.version or version)
+    body = "" if request.node is None else path_of_one(request.node)
+    key = ProgramKey(request.workflow_id, request.version or version, body)
     program = await engine.programs.one(tx, key)
-    _require_input(program, request.input)
+    _require_known_nodes(program, request)
+    require_input(program, request.input)
     new = Beginning(
         run_id,
         key,
@@ -87,7 +95,19 @@ async def _earlier(tx: Tx, request: StartRequest, run_id: UUID) -> UUID | None:
     return None if known is None else known.run_id
 
 
-def _require_input(program: Program, run_input: JsonValue) -> None:
+def _require_known_nodes(program: Program, request: StartRequest) -> None:
+    named = {"mocks": set(request.mocks or {}), "breakpoints": Debug.read(request.debug).breakpoints}
+    problems = [
+        Problem(key, f"there is no node '{name}'")
+        for key, names in named.items()
+        for name in sorted(names - program.plan.by_id.keys())
+    ]
+    if problems:
+        raise InvalidInput("The run cannot be started so", problems)
+
+
+def require_input(program: Program, run_input: JsonValue) -> None:
+    """Raises InvalidInput when a root refuses the input of a run."""
     problems = [
         problem
         for position in program.plan.roots

@@ -6,7 +6,7 @@ takes one node out of its graph.
 
 from __future__ import annotations
 
-from headrace.errors import HeadraceError
+from headrace.errors import NotFound
 from headrace.graph.definition import Definition, Node, parse
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import BODY
@@ -15,7 +15,7 @@ ALONE = "="
 """Before a node's id: the node alone, without its edges."""
 
 
-class NoBody(HeadraceError):
+class NoBody(NotFound):
     """There is no such part of the workflow."""
 
     code = "NoBody"

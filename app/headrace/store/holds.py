@@ -60,6 +60,18 @@ async def let_go(tx: Tx, tasks: Sequence[TaskId]) -> list[Queued]:
     return [queued(row) for row in rows]
 
 
+_AT_BREAKPOINTS = """
+SELECT run_id, position, node_id FROM workflow_tasks
+WHERE run_id = $1 AND held_for LIKE 'breakpoint %' ORDER BY position
+"""
+
+
+async def at_breakpoints(tx: Tx, run_id: UUID) -> dict[TaskId, str]:
+    """The tasks that breakpoints hold, with their nodes."""
+    rows = await tx.fetch(_AT_BREAKPOINTS, run_id)
+    return {TaskId(row.run_id, row.position): row.node_id for row in rows}
+
+
 _PAUSE = """
 WITH ready AS (
   SELECT t.position, t.status FROM workflow_tasks t

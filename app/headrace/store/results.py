@@ -59,7 +59,8 @@ def _result(row: Record) -> Result:
 class Task:
     """A task as people see it.
 
-    input: kept of failed tasks that somebody handles. size: bytes of its output.
+    input: kept of failed tasks that somebody handles. size: bytes of its output. held_for: what keeps it from
+    going on beside what it waits for: a breakpoint, a limit, a resume.
     """
 
     id: TaskId
@@ -69,6 +70,7 @@ class Task:
     attempt: int
     lost: int
     waits_for: str | None
+    held_for: str | None
     wake_at: datetime | None
     released_by: tuple[int, ...] | None
     input: JsonValue
@@ -87,7 +89,7 @@ class Task:
 
 
 _TASKS = f"""
-SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, wake_at, released_by,
+SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, held_for, is_paused, wake_at, released_by,
        input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
 FROM workflow_tasks t WHERE run_id = $1 ORDER BY position
 """
@@ -119,6 +121,7 @@ def _task(row: Record) -> Task:
         attempt=row.attempt,
         lost=row.lost,
         waits_for=row.waits_for,
+        held_for="resume" if row.is_paused else row.held_for,
         wake_at=row.wake_at,
         released_by=None if row.released_by is None else tuple(row.released_by),
         input=load(row.input),

@@ -87,6 +87,26 @@ async def find(
     return [_run(row) for row in rows]
 
 
+_MATCHING = """
+SELECT id FROM workflow_runs
+WHERE parent_run_id IS NULL AND ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)
+  AND ($3::timestamptz IS NULL OR started_at >= $3) AND ($4::timestamptz IS NULL OR started_at < $4)
+ORDER BY id LIMIT $5
+"""
+
+
+async def matching(
+    tx: Tx,
+    workflow_id: UUID | None,
+    status: RunStatus | None,
+    started: tuple[datetime | None, datetime | None],
+    limit: int,
+) -> list[UUID]:
+    """The ids of runs, oldest first; of those that started in [from, until)."""
+    rows = await tx.fetch(_MATCHING, workflow_id, status and status.value, *started, limit)
+    return [row.id for row in rows]
+
+
 async def count_by_status(tx: Tx) -> dict[str, int]:
     """How many runs stand where. Reads all of them."""
     counts = dict.fromkeys((status.value for status in RunStatus), 0)

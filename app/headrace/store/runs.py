@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from headrace.graph.ids import TaskId
-from headrace.graph.json_types import JsonValue
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store.codec import dump_optional, load
 from headrace.store.db import Record, Tx
@@ -273,6 +273,15 @@ UPDATE workflow_runs SET status = $2, reason = $3, updated_at = now() WHERE id =
 async def turn(tx: Tx, run_id: UUID, status: RunStatus, reason: str | None = None) -> None:
     """running <-> paused, or queued -> running. The run must be locked."""
     await tx.fetch(_TURN, run_id, status.value, reason, run_may_become(status))
+
+
+async def set_debug(tx: Tx, run_id: UUID, debug: JsonObject | None) -> None:
+    """How a run is debugged from now on. The run must be locked."""
+    await tx.fetch(
+        "UPDATE workflow_runs SET debug = $2::text::jsonb, updated_at = now() WHERE id = $1",
+        run_id,
+        dump_optional(debug),
+    )
 
 
 async def has_active(tx: Tx, workflow_id: UUID) -> bool:

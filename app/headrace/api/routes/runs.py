@@ -57,13 +57,14 @@ async def get_events(
     )
 
 
-async def _belongs(workflow_id: UUID, run_id: UUID, house: Shared) -> None:
+async def belongs(workflow_id: UUID, run_id: UUID, house: Shared) -> None:
+    """404 unless the run is one of the workflow's."""
     await reading.require_run_of(house.engine, workflow_id, run_id)
 
 
 router = APIRouter(tags=["runs"])
 router.include_router(_one, prefix="/workflows/runs")
-router.include_router(_one, prefix="/workflows/{workflow_id}/runs", dependencies=[Depends(_belongs)])
+router.include_router(_one, prefix="/workflows/{workflow_id}/runs", dependencies=[Depends(belongs)])
 router.include_router(_one, prefix="/runs")
 
 

@@ -14,6 +14,7 @@ from headrace.api.run_schemas import Executed
 from headrace.api.schemas import NOT_FOUND, StartBody, Started
 from headrace.engine import reading
 from headrace.engine.start import StartRequest, start_run
+from headrace.graph.holding import Debug
 from headrace.graph.states import RUN_ENDED
 
 router = APIRouter(
@@ -73,12 +74,26 @@ async def execute(
 
 
 async def _start(house: House, workflow_id: UUID, body: StartBody | None, key: str | None) -> UUID:
-    request = StartRequest(workflow_id, body.input if body else None, key)
+    request = _request(workflow_id, body or StartBody(), key)
     started = await start_run(house.engine, request)
     if started.dispatches:
         house.meters.started.inc()
     await house.push(started.dispatches)
     return started.run_id
+
+
+def _request(workflow_id: UUID, body: StartBody, key: str | None) -> StartRequest:
+    debug = Debug(frozenset(body.breakpoints), body.steps)
+    return StartRequest(
+        workflow_id,
+        body.input,
+        key,
+        version=body.version,
+        priority=body.priority,
+        mocks=body.mocks,
+        debug=None if debug == Debug() else debug.as_json(),
+        node=body.node,
+    )
 
 
 async def _ended(house: House, run_id: UUID, seconds: float) -> bool:
