@@ -26,6 +26,10 @@ _DASHBOARD = "/rq"
 _RUNS = re.compile(
     r"(/workflows/[^/]+/(execute|execute-async|trigger)|(/workflows)?(/[^/]+)?/runs/[^/]+/cancel)/?"
 )
+_PEOPLE = re.compile(
+    r"(/workflows)?(/[^/]+)?/runs/[^/]+/signals/[^/]+/?|/(approvals|questions)/[^/]+(/links)?/?"
+)
+_LINKS = "/a/"
 _TRIGGERS = re.compile(r"/schedules/[^/]+/(pause|resume|trigger|backfill)/?|/events/?")
 _MOCKS = "/workflows/api/"
 
@@ -71,7 +75,12 @@ def is_loopback(host: str) -> bool:
 
 
 def needed_role(method: str, path: str) -> Role:
-    """The least role that a request needs. Mock endpoints change nothing, so any key may call them."""
+    """The least role that a request needs. Mock endpoints change nothing, so any key may call them.
+
+    Who gets the links of an approval can decide it.
+    """
+    if _PEOPLE.fullmatch(path):
+        return Role.OPERATOR
     if method in _SAFE and not path.startswith(_DASHBOARD + "/requeue/"):
         return Role.VIEWER
     starts_runs = _RUNS.fullmatch(path) or _TRIGGERS.fullmatch(path)
@@ -112,8 +121,11 @@ class Authentication:
 
 
 def _is_public(path: str) -> bool:
-    """Who asks for health has no key, nor have the nodes of the samples, which call the mock endpoints."""
-    return path in _PUBLIC or path.startswith(_MOCKS)
+    """Who asks for health has no key, nor have the nodes of the samples, which call the mock endpoints.
+
+    A link to an approval is a key itself.
+    """
+    return path in _PUBLIC or path.startswith((_MOCKS, _LINKS))
 
 
 class SameOrigin:

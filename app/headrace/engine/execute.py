@@ -159,7 +159,7 @@ def _crashed(execution: Execution, error: BaseException) -> Finished:
 
 
 def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
-    node = execution.node
+    node, edges = execution.node, execution.program.plan.out(execution.task.position)
     return NodeContext(
         run_id=str(execution.task.run_id),
         node_id=node.id,
@@ -171,5 +171,6 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         log=execution.log,
         memory=execution.claim.memory,
         wake=execution.claim.wake,
+        drawn=frozenset(edge.branch for edge in edges if edge.branch),
         lanes=lanes,
     )

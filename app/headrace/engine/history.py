@@ -84,6 +84,12 @@ def task_reopened(task_id: TaskId, node_id: str, is_told: bool = False) -> Event
     return Event(task_id.run_id, kind, task_id.position, node_id, data=data or None)
 
 
+def signal(run_id: UUID, kind: str, name: str, id: str, reason: str | None = None) -> Event:
+    """kind: `received` or `refused`. The run was sent a signal, or the task that waited for it refused it."""
+    data: JsonObject = {"name": name, "id": id}
+    return Event(run_id, f"signal.{kind}", data=data if reason is None else data | {"reason": reason})
+
+
 def queued(tasks: Sequence[Queued]) -> list[Event]:
     """`task.queued` of each."""
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -14,6 +14,7 @@ from headrace.engine.halving import in_halves
 from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
+from headrace.engine.signals import take_buffered
 from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
@@ -74,6 +75,7 @@ async def settle(
     dispatches: list[Dispatch] = [*handed.dispatches]
     if ended or handed.settled:
         dispatches.append(Release((*handed.settled, *ended)))
+    dispatches += await _signalled(engine, written.values())
     return Settled(dispatches, handed.released, handed.taken, late)
 
 
@@ -105,6 +107,16 @@ async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) ->
     except Exception as error:  # whatever PostgreSQL says of one row
         _log.warning("hand_over_refused", str(error), tasks=len(entries))
         return _NOTHING
+
+
+async def _signalled(engine: Engine, written: Iterable[_Entry]) -> list[Dispatch]:
+    """What follows for those that wait for a signal which is already there."""
+    waiting = [entry.settlement.task for entry in written if entry.settlement.signal is not None]
+    try:
+        return await take_buffered(engine, waiting)
+    except StoreUnavailable:
+        # The answers are recorded: nobody may record them again. The sweep looks once more.
+        return []
 
 
 async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Entry]:

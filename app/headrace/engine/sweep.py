@@ -11,11 +11,12 @@ from headrace.engine import history
 from headrace.engine.execute import Finished, recall
 from headrace.engine.program import Engine
 from headrace.engine.settle import settle
+from headrace.engine.signals import take_buffered
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Failed
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
-from headrace.store import events, idempotency, payloads, recovery, workers
+from headrace.store import events, idempotency, payloads, recovery, signals, workers
 from headrace.store.db import Tx
 from headrace.store.recovery import Lost
 from headrace.store.tasks import Queued
@@ -75,6 +76,8 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
     async with engine.db.transaction() as tx:
         forgotten = await recovery.unpropagated(tx, settings.forgotten_release, BATCH)
         overdue = await recovery.overdue(tx, settings.lost_delivery, BATCH * 20)
+        overlooked = await signals.overlooked(tx, BATCH)
+    dispatches += await take_buffered(engine, overlooked)
     if forgotten:
         _log.warning("release_repeated", tasks=len(forgotten))
         dispatches.append(Release(tuple(forgotten)))

@@ -137,6 +137,7 @@ class NodeContext:
 
     input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
     memory: what the node kept when it began to wait; wake: what woke it, None when its time had come.
+    drawn: the labels that its out-edges carry.
     cancelled: set for code in a thread when its attempt is over without it: timed out, stopped, taken away.
     """
 
@@ -150,6 +151,7 @@ class NodeContext:
     log: list[LogLine] = field(default_factory=list)
     memory: JsonValue = None
     wake: JsonValue = None
+    drawn: frozenset[str] = frozenset()
     lanes: Lanes = NO_LANES
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -219,6 +221,10 @@ class NodeType(ABC, Generic[C]):
 
     def check_start(self, config: C, run_input: JsonValue) -> Iterable[Problem]:
         """Problems of a run's input when this node is a root; a run with problems is not started."""
+        return ()
+
+    def check_signal(self, config: C, payload: JsonValue) -> Iterable[Problem]:
+        """Problems of a signal that would wake the node: it is refused for them, and the node waits on."""
         return ()
 
     @abstractmethod

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import cast
 
+from headrace.nodes.approval import Approval
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.nodes.decision import Decision
 from headrace.nodes.delay import Delay
 from headrace.nodes.http_call import HttpCall
+from headrace.nodes.http_poll import HttpPoll
 from headrace.nodes.if_else import IfElse
 from headrace.nodes.input_text import InputText
 from headrace.nodes.noop import Noop
 from headrace.nodes.notification import Notification
+from headrace.nodes.question import Question
 from headrace.nodes.terminate import Terminate
+from headrace.nodes.wait_signal import WaitSignal
+from headrace.nodes.wait_until import WaitUntil
 
 
 def builtin() -> NodeRegistry:
@@ -24,6 +29,11 @@ def builtin() -> NodeRegistry:
         HttpCall(),
         Notification(),
         Delay(),
+        WaitUntil(),
+        WaitSignal(),
+        Approval(),
+        Question(),
+        HttpPoll(),
         Noop(),
         Terminate(),
     )

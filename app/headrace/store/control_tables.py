@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Text,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -37,19 +38,38 @@ def _of_task() -> ForeignKeyConstraint:
 class SignalRow(SQLModel, table=True):
     """A signal that a run was sent; it waits here until a task takes it.
 
-    id: the sender's, so that it counts once. position: of the task that took it. refused: why the task that
-    waited for it did not take it.
+    id: the sender's, so that it counts once. node_id: of the one node that it is for. position: of the task
+    that took it. refused: why the task that waited for it did not take it.
     """
 
     __tablename__ = "workflow_signals"
+    __table_args__ = (
+        Index(
+            "workflow_signals_untaken_idx",
+            "run_id",
+            "name",
+            "sent_at",
+            postgresql_where=text("position IS NULL AND refused IS NULL"),
+        ),
+    )
 
     run_id: UUID = Field(sa_column=_run())
     id: str = Field(primary_key=True)
     name: str = Field(sa_column=Column(Text, nullable=False))
     payload: JsonValue = Field(sa_column=json())
     sent_at: datetime = Field(sa_column=instant(default="clock_timestamp()"))
+    node_id: str | None = Field(sa_column=Column(Text))
     position: int | None
     refused: str | None = Field(sa_column=Column(Text))
+
+
+class SigningKeyRow(SQLModel, table=True):
+    """A key that this installation made for itself, for signatures that only it checks."""
+
+    __tablename__ = "signing_keys"
+
+    name: str = Field(primary_key=True)
+    key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class ChildrenRow(SQLModel, table=True):

@@ -1,0 +1,99 @@
+"""waitUntil: parks the task until a time, or until a condition holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from pydantic import AliasChoices, Field
+from pydantic import JsonValue as AnyJson
+
+from headrace.errors import BadExpression, Problem
+from headrace.graph.expressions import evaluate, truthy
+from headrace.graph.json_types import JsonObject
+from headrace.graph.outcome import Done, Failed, Outcome, Waiting
+from headrace.graph.settings import Seconds
+from headrace.nodes.base import Config, NodeContext, NodeType
+from headrace.nodes.predicates import rule_problems
+from headrace.nodes.waits import DONE, TIMEOUT, Patience, TimedOut, Timeout, give_up, received
+
+
+class WaitUntilConfig(Config):
+    """A time or a condition."""
+
+    time: str = Field(
+        default="",
+        validation_alias=AliasChoices("time", "until", "targetTime", "target_time"),
+        description="ISO 8601, as `2026-12-24T18:00:00+01:00`, or UTC; `{{ path }}` is filled in.",
+    )
+    condition: AnyJson = Field(
+        default=None,
+        description="json-logic over `input`, `run`, `vars` and `signal`, instead of a time.",
+    )
+    every: Seconds = Field(default=30.0, ge=1, description="How often the condition is looked at.")
+    signal: str = Field(
+        default="",
+        max_length=200,
+        description="A signal of this name lets it look at once; its payload is `signal` in the condition.",
+    )
+    timeout: Timeout = Field(
+        default=None, description="How long the condition may take, in seconds or as `1h`; else for ever."
+    )
+
+
+class WaitUntil(NodeType[WaitUntilConfig]):
+    """Passes its input on. It goes out-done, or out-timeout where that is drawn."""
+
+    type = "waitUntil"
+    aliases = ("wait_until",)
+    group = "Waits & People"
+    description = "Waits until a time, or until a condition holds, then passes its input on."
+    branching = True
+    config_model = WaitUntilConfig
+
+    def branches(self, config: WaitUntilConfig) -> tuple[str, ...]:
+        return (DONE,) if config.condition is None else (DONE, TIMEOUT)
+
+    def check(self, config: WaitUntilConfig) -> Iterable[Problem]:
+        if config.time and config.condition is not None:
+            yield Problem("time", "there may be a time or a condition, not both")
+        yield from rule_problems(config.condition, "condition")
+
+    async def start(self, context: NodeContext, config: WaitUntilConfig) -> Outcome:
+        if config.condition is not None:
+            return _look(context, config)
+        text = context.render(config.time).strip()
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return Failed(f"time: '{text}' is not ISO 8601", kind="InvalidConfig", retryable=False)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        context.say("wait", f"Waiting until {moment.isoformat()}")
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+        return Waiting(seconds, "timer") if seconds > 0 else _met(context)
+
+    async def resume(self, context: NodeContext, config: WaitUntilConfig) -> Outcome:
+        return _met(context) if config.condition is None else _look(context, config)
+
+
+def _met(context: NodeContext) -> Done:
+    return Done(context.input, frozenset({DONE}))
+
+
+def _look(context: NodeContext, config: WaitUntilConfig) -> Outcome:
+    try:
+        is_met = truthy(evaluate(config.condition, _seen(context)))
+    except BadExpression as error:
+        return Failed(f"condition: {error.message}", kind=error.code, retryable=False)
+    if is_met:
+        return _met(context)
+    pause = Patience.of(context).pause(config.every, config.timeout)
+    if pause is None:
+        message = "the condition did not come true in time"
+        return give_up(context, TimedOut("ConditionTimeout", message, {"timedOut": True}))
+    return Waiting(pause.seconds, "condition", signal=config.signal or None, memory=pause.memory())
+
+
+def _seen(context: NodeContext) -> JsonObject:
+    signal = received(context)
+    return {**context.scope.names, "input": context.input, "signal": signal.payload if signal else None}
