@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
 from headrace.graph.template import MAX_DEPTH
 from headrace.nodes.base import Config, NodeContext, NodeType
+from headrace.nodes.json_text import stringify, too_deep
 from headrace.nodes.predicates import rule_problems
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -98,25 +98,6 @@ def fill_in(config: InputTextConfig, value: JsonValue) -> tuple[JsonObject, list
     return output, problems
 
 
-def too_deep(value: JsonValue) -> bool:
-    """Whether a value is nested deeper than templates and the log can follow it."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [inner for one in level for inner in _inner(one)]
-    return bool(level)
-
-
-def _inner(value: JsonValue) -> Iterable[JsonValue]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def stringify(value: JsonValue) -> str:
-    """JSON as JavaScript's JSON.stringify writes it."""
-    return json.dumps(_as_js(value), ensure_ascii=False, separators=(",", ":"))
-
-
 class _Unfit(ValueError):
     """A value cannot be made into its field's kind."""
 
@@ -171,15 +152,3 @@ def _text(value: JsonValue) -> str:
     if isinstance(value, dict | list):
         raise _Unfit("must be text")
     return value if isinstance(value, str) else stringify(value)
-
-
-def _as_js(value: JsonValue) -> JsonValue:
-    match value:
-        case dict():
-            return {key: _as_js(one) for key, one in value.items()}
-        case list():
-            return [_as_js(one) for one in value]
-        case float() if value.is_integer() and abs(value) < 1e21:
-            return int(value)
-        case _:
-            return value

@@ -5,7 +5,8 @@ import pytest
 from headrace.errors import Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed
-from headrace.nodes.input_text import InputText, InputTextConfig, fill_in, stringify
+from headrace.nodes.input_text import InputText, InputTextConfig, fill_in
+from headrace.nodes.json_text import stringify
 
 from .conftest import context, lines
 
