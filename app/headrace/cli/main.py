@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli import (
     demo,
+    people,
     queues,
     run,
     run_control,
@@ -45,9 +46,11 @@ for command in (
     run_control.retry,
     run_control.rerun,
     run_control.step,
+    people.signal,
 ):
     runs.app.command()(command)
 app.add_typer(runs.app, name="runs")
+app.add_typer(people.app, name="approval")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
