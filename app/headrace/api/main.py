@@ -22,6 +22,7 @@ from headrace.api.deps import House
 from headrace.api.metrics import Meters, RequestTimes
 from headrace.api.routes import (
     api_templates,
+    events,
     health,
     links,
     metrics,
@@ -66,6 +67,7 @@ _ROUTERS = (
     workflows.router,
     schedules.router,
     webhooks.router,
+    events.router,
     node_types.router,
     api_templates.router,
     workers.router,
