@@ -94,7 +94,7 @@ async def test_trigger_backfill_and_what_came_of_them(client: httpx.AsyncClient,
     assert len(await fire_due(engine)) == 1
     items = (await client.get(f"{path}/slots")).json()["items"]
     assert [(one["origin"], one["state"]) for one in items] == [
-        ("trigger", "ended"),
+        ("trigger", "started"),
         ("backfill", "waiting"),
         ("backfill", "waiting"),
         ("backfill", "started"),

@@ -112,18 +112,20 @@ class ScheduleList(Model):
 
 
 class SlotOut(Model):
-    """A slot and what came of it. origin: clock, trigger or backfill."""
+    """A slot and what came of it. origin: clock, trigger or backfill. started: whatever its run does."""
 
     slot: datetime
     origin: str
     overlap: Overlap
-    state: str
+    state: str = Field(examples=["waiting", "started", "skipped", "missed", "failed"])
     run_id: UUID | None
     reason: str | None
 
     @classmethod
     def of(cls, slot: Slot) -> SlotOut:
-        return cls(**{name: getattr(slot, name) for name in Slot.__slots__})
+        facts = {name: getattr(slot, name) for name in Slot.__slots__}
+        # That a run has ended is noted when the next slot comes; until then the row cannot say so.
+        return cls(**facts | {"state": "started" if slot.state == "ended" else slot.state})
 
 
 class SlotList(Model):

@@ -1,0 +1,41 @@
+"""A schedule for every second, kept by worker processes that are killed and started again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from headrace.engine.timetables import change_schedule
+from headrace.graph.overlap import Overlap
+from support.fleet import eventually, fleet
+from support.schedules import hourly, slots_by_time
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_slot_starts_one_run_whoever_lives(database_url: str, redis_url: str) -> None:
+    async with fleet(database_url, redis_url) as crew:
+        schedule_id, first = await hourly(crew.engine, Overlap.ALLOW, cron="* * * * * *")
+
+        async def started(count: int) -> bool:
+            return len(await slots_by_time(crew.engine, schedule_id)) >= count
+
+        crew.start(3)
+        await eventually(lambda: started(2), 30, "the first slots")
+        crew.kill(crew.workers[0])
+        await eventually(lambda: started(4), 10, "slots after one worker was killed")
+        for worker in list(crew.workers):
+            crew.kill(worker)
+        before = len(await slots_by_time(crew.engine, schedule_id))
+        crew.start(2)
+        await eventually(lambda: started(before + 4), 30, "slots after all workers were killed")
+        await change_schedule(crew.engine, schedule_id, {"is_paused": True})
+        await crew.until_all_ended(20)
+        slots = await slots_by_time(crew.engine, schedule_id)
+        # None is missing, also of the time when nobody lived, and none is there twice.
+        wanted = [first + timedelta(seconds=number) for number in range(len(slots))]
+        assert [slot.slot for slot in slots] == wanted
+        assert {slot.state for slot in slots} <= {"started", "ended"}
+        assert len({slot.run_id for slot in slots}) == len(slots)
+        await crew.check_all_well(runs=len(slots), tasks=len(slots))
