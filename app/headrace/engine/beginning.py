@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -70,13 +71,33 @@ async def add_tasks(
     tx: Tx, program: Program, run_id: UUID, priority: int, is_debugged: bool = False
 ) -> list[Dispatch]:
     """Adds the tasks of a run that runs from now on; returns the jobs of its roots. priority: of the run."""
-    plan = program.plan
-    await tasks.insert(tx, run_id, _tasks(plan, priority))
-    roots = [_root(plan, run_id, position, priority) for position in plan.roots]
-    await events.append(tx, [*history.run_started(run_id), *history.queued(roots)])
+    roots = await _add_tasks(tx, program, [run_id], priority)
     if is_debugged:
         roots = await hold_back(tx, await runs.lock(tx, [run_id]), roots)
     return [one.dispatch() for one in roots]
+
+
+async def add_tasks_to_all(
+    tx: Tx, programs: Mapping[ProgramKey, Program], keys: Mapping[UUID, ProgramKey], priority: int
+) -> list[Dispatch]:
+    """The same for many runs, as the items of a map are. keys: what each of them executes."""
+    groups: dict[ProgramKey, list[UUID]] = {}
+    for run_id, key in keys.items():
+        groups.setdefault(key, []).append(run_id)
+    return [
+        one.dispatch()
+        for key, run_ids in groups.items()
+        for one in await _add_tasks(tx, programs[key], run_ids, priority)
+    ]
+
+
+async def _add_tasks(tx: Tx, program: Program, run_ids: Sequence[UUID], priority: int) -> list[tasks.Queued]:
+    plan = program.plan
+    await tasks.insert(tx, run_ids, _tasks(plan, priority))
+    roots = [_root(plan, run_id, position, priority) for run_id in run_ids for position in plan.roots]
+    started = [event for run_id in run_ids for event in history.run_started(run_id)]
+    await events.append(tx, [*started, *history.queued(roots)])
+    return roots
 
 
 def _tasks(plan: Plan, priority: int) -> list[tasks.NewTask]:

@@ -29,6 +29,12 @@ def run_queued(run_id: UUID) -> Event:
     return Event(run_id, "run.queued")
 
 
+def runs_dropped(run_ids: Sequence[UUID], reason: str) -> list[Event]:
+    """They were cancelled before their turn came."""
+    data: JsonObject = {"status": RunStatus.CANCELLED.value, "reason": reason}
+    return [Event(run_id, f"run.{RunStatus.CANCELLED}", data=data) for run_id in run_ids]
+
+
 def run_ended(run_id: UUID, status: RunStatus, reason: str | None) -> list[Event]:
     data: JsonObject = {"status": status.value, "reason": reason}
     ended = Event(run_id, f"run.{status}", data=data)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from headrace.engine.child_results import child_results
 from headrace.engine.program import Engine, KnownRun, Program
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, TooLarge
 from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result, needed, node_scope, taken_into
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
 from headrace.graph.template import Scope
@@ -19,6 +20,7 @@ from headrace.store import results, run_reading
 from headrace.store.claims import Claim
 from headrace.store.db import Tx
 from headrace.store.payloads import INLINE_LIMIT
+from headrace.store.recovery import CHILDREN
 
 
 @dataclass(slots=True)
@@ -54,7 +56,18 @@ async def prepare(
     found = dict(at_hand or {})
     missing = _needed(claimed, known) - found.keys()
     found |= await results.results(tx, sorted(missing))
-    return [_execution(one, known[one.task.run_id], found) for one in claimed]
+    told = [one.task for one in claimed if one.waits_for == CHILDREN and one.wake is not None]
+    news = await child_results(engine, tx, told) if told else {}
+    return [_told(_execution(one, known[one.task.run_id], found), news.get(one.task)) for one in claimed]
+
+
+def _told(execution: Execution, news: JsonValue | TooLarge) -> Execution:
+    """With what its children answered, if it waited for them."""
+    if isinstance(news, TooLarge):
+        execution.failure = Failed(news.message, kind=news.code, retryable=False)
+    elif news is not None:
+        execution.claim = replace(execution.claim, wake=news)
+    return execution
 
 
 async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UUID, KnownRun]:
@@ -66,7 +79,7 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
         programs = await engine.programs.load(tx, [context.program for context in contexts.values()])
         for run_id, context in contexts.items():
             mocks = context.mocks if isinstance(context.mocks, dict) else {}
-            is_body = context.parent_run_id is not None
+            is_body = context.parent_run_id is not None and bool(context.body)
             known[run_id] = KnownRun(programs[context.program], run_names(context), mocks, is_body)
             if context.input_size <= INLINE_LIMIT:
                 engine.runs.keep(run_id, known[run_id])
@@ -87,10 +100,17 @@ def _execution(claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) ->
     inputs = {one: found[TaskId(run_id, one)] for one in positions}
     taken = taken_into(plan, position, claimed.released_by, inputs)
     try:
-        return Execution(claimed, run, node_scope(plan, position, taken, inputs, run.names))
+        scope = node_scope(plan, position, taken, inputs, run.names)
+        return Execution(claimed, run, _in_body(scope, run.names) if run.is_body else scope)
     except HeadraceError as error:
         failure = Failed(error.message, kind=error.code, retryable=False)
         return Execution(claimed, run, Scope(None, {}), failure)
+
+
+def _in_body(scope: Scope, run: JsonObject) -> Scope:
+    """In a body, `item`, `index` and the other things that its run was given are names everywhere."""
+    given = run.get("input")
+    return Scope(scope.input, {**given, **scope.names}) if isinstance(given, dict) else scope
 
 
 def run_names(context: run_reading.RunContext) -> JsonObject:

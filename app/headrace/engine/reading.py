@@ -11,9 +11,9 @@ from headrace.engine.program import Engine
 from headrace.errors import HeadraceError, NotFound
 from headrace.graph.inputs import Result, needed, node_input, taken_into
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.outputs import run_outputs
 from headrace.graph.plan import Plan
-from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
-from headrace.graph.template import Scope, resolve
+from headrace.graph.states import RUN_ENDED, RunStatus
 from headrace.store import events, results, run_reading, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
@@ -185,34 +185,5 @@ def _input(plan: Plan, task: Task, left: Mapping[int, Result], run_input: JsonVa
     try:
         taken = taken_into(plan, position, task.released_by, left)
         return node_input(plan, position, taken, left, run_input)
-    except HeadraceError:
-        return None
-
-
-def run_outputs(plan: Plan, left: Mapping[int, Result], run_input: JsonValue) -> JsonObject:
-    """A run's outputs: those that the workflow declares, else what its last nodes gave, by node id.
-
-    A declared output that names what does not exist, as the output of a skipped node, is None.
-    """
-    if not plan.outputs:
-        return {
-            node.id: left[node.position].output
-            for node in plan.nodes
-            if not node.out_edges and left[node.position].status is TaskStatus.COMPLETED
-        }
-    nodes: JsonObject = {node.id: _as_name(left[node.position]) for node in plan.nodes}
-    scope = Scope(None, {"input": run_input, "nodes": nodes})
-    return {name: _resolved(value, scope) for name, value in plan.outputs.items()}
-
-
-def _as_name(result: Result) -> JsonObject:
-    """A task as templates name it; one that has not ended well has no output."""
-    named: JsonObject = {"status": result.status.value, "error": result.error}
-    return named | ({"output": result.output} if result.status is TaskStatus.COMPLETED else {})
-
-
-def _resolved(value: JsonValue, scope: Scope) -> JsonValue:
-    try:
-        return resolve(value, scope)
     except HeadraceError:
         return None

@@ -12,6 +12,7 @@ from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.engine.children import look
 from headrace.engine.closing import count_and_close, stop_rest
 from headrace.engine.halving import spared
 from headrace.engine.holding import hold_back, pause
@@ -37,7 +38,7 @@ _PAUSED = "a node failed and the workflow pauses on failure"
 
 
 async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
-    """Tells the successors of ended tasks; returns the jobs of those that are ready.
+    """Tells the successors of ended tasks; returns the jobs of those that are ready. Looks after children.
 
     A run whose release cannot be decided or written fails with EngineError; the others go on.
     """
@@ -51,7 +52,8 @@ async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
         _log.exception("release_failed", run=str(group[0].run_id))
         await fail_run(engine, group[0].run_id, f"EngineError: {error}")
 
-    return await spared(list(_by_run(tasks).values()), work, give_up)
+    released = await spared(list(_by_run(tasks).values()), work, give_up)
+    return released + await look(engine, tasks)
 
 
 @dataclass(slots=True)

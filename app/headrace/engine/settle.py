@@ -15,6 +15,7 @@ from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
 from headrace.engine.signals import take_buffered
+from headrace.engine.spawning import Spawning, lock_batches, spawn
 from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
@@ -28,6 +29,7 @@ from headrace.nodes.base import LogLine
 from headrace.store import claims, events
 from headrace.store.codec import dump_optional, plain, size_of
 from headrace.store.db import Tx
+from headrace.store.ids import new_id
 from headrace.store.recovery import CHILDREN, RETRY
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
@@ -69,27 +71,38 @@ async def settle(
     slow = entries if handed is _NOTHING else [entry for entry in entries if not _is_quick(entry)]
     written = await in_halves(slow, partial(_write, engine), _refused)
     late = [entry.settlement.task for entry in entries if entry.settlement.task not in done | written.keys()]
-    ended = [entry.settlement.task for entry in written.values() if entry.settlement.outcomes is not None]
+    ended = [entry.settlement.task for entry in written.values() if _is_news(entry)]
     if late:
         _log.info("late_results", tasks=len(late))
     dispatches: list[Dispatch] = [*handed.dispatches]
     if ended or handed.settled:
         dispatches.append(Release((*handed.settled, *ended)))
     dispatches += await _signalled(engine, written.values())
+    dispatches += [job for entry in written.values() for job in entry.jobs]
     return Settled(dispatches, handed.released, handed.taken, late)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A settlement with the events that go with it."""
+    """A settlement with the events that go with it. spawning: runs to start with it; jobs: of their roots."""
 
     finished: Finished
     settlement: claims.Settlement
     events: Sequence[events.Event]
+    spawning: Spawning | None = None
+    jobs: Sequence[Dispatch] = ()
 
 
 def _is_quick(entry: _Entry) -> bool:
-    return is_quick(entry.finished.execution, entry.settlement)
+    has_children = entry.spawning is not None or entry.finished.execution.claim.waits_for == CHILDREN
+    return not has_children and is_quick(entry.finished.execution, entry.settlement)
+
+
+def _is_news(entry: _Entry) -> bool:
+    """Whether a dependency job must look at the task: it ended, or its next attempt wants other children."""
+    had_children = entry.finished.execution.claim.waits_for == CHILDREN
+    wants_others = had_children and entry.settlement.waits_for == RETRY
+    return wants_others or entry.settlement.outcomes is not None
 
 
 _NOTHING = HandedOver((), (), (), ())
@@ -121,10 +134,12 @@ async def _signalled(engine: Engine, written: Iterable[_Entry]) -> list[Dispatch
 
 async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Entry]:
     async def work(tx: Tx) -> dict[TaskId, _Entry]:
+        earlier = await lock_batches(tx, [entry.spawning for entry in entries if entry.spawning])
         held = await claims.settle(tx, [entry.settlement for entry in entries])
         written = {entry.settlement.task: entry for entry in entries if entry.settlement.task in held}
         await events.append(tx, [event for entry in written.values() for event in entry.events])
-        return written
+        spawned = await spawn(engine, tx, [one.spawning for one in written.values() if one.spawning], earlier)
+        return written | {task: replace(written[task], jobs=jobs) for task, jobs in spawned.items()}
 
     return await engine.db.transact(work)
 
@@ -139,17 +154,20 @@ def _readable(finished: Finished, jitter: float) -> _Entry:
 
 def _refused(entry: _Entry, error: Exception) -> _Entry:
     """The one entry of a batch that cannot be stored: its task fails instead."""
+    if entry.spawning is not None and isinstance(error, HeadraceError):
+        return _failed_for(entry.finished, error.message, error.code)
     return _failed_for(entry.finished, f"the result cannot be stored: {error}")
 
 
-def _failed_for(finished: Finished, reason: str) -> _Entry:
+def _failed_for(finished: Finished, reason: str, kind: str = "BadOutput") -> _Entry:
     """The entry of an execution whose answer, or log, nobody can keep."""
     execution = replace(finished.execution, log=[])
-    return _entry(Finished(execution, Failed(reason, kind="BadOutput", retryable=False)), 0.0)
+    return _entry(Finished(execution, Failed(reason, kind=kind, retryable=False)), 0.0)
 
 
 def _entry(finished: Finished, jitter: float) -> _Entry:
     execution, outcome = finished.execution, finished.outcome
+    spawning: Spawning | None = None
     match outcome:
         case Done():
             settlement, notes = _completed(execution, outcome)
@@ -161,12 +179,19 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
             settlement = replace(settlement, signal=outcome.signal, memory=outcome.memory)
             notes = []
         case Spawned():
-            settlement = _parked(execution, outcome.seconds, CHILDREN)
-            settlement = replace(settlement, memory=outcome.memory)
-            notes = []
+            spawning = Spawning(execution, outcome, new_id() if outcome.is_detached else None)
+            settlement, notes = _spawning(spawning)
         case _:
             assert_never(outcome)
-    return _Entry(finished, settlement, _events(execution, settlement, notes))
+    return _Entry(finished, settlement, _events(execution, settlement, notes), spawning)
+
+
+def _spawning(spawning: Spawning) -> tuple[claims.Settlement, list[str]]:
+    """It waits for its children; one that does not want to know of their end has completed."""
+    if spawning.detached_id is not None:
+        return _completed(spawning.execution, Done({"runId": str(spawning.detached_id)}))
+    settlement = _parked(spawning.execution, spawning.spawned.seconds, CHILDREN)
+    return replace(settlement, memory=spawning.spawned.memory), []
 
 
 def _completed(execution: Execution, done: Done) -> tuple[claims.Settlement, list[str]]:

@@ -16,7 +16,7 @@ from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Failed
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
-from headrace.store import events, idempotency, payloads, recovery, signals, workers
+from headrace.store import batches, events, idempotency, payloads, recovery, signals, workers
 from headrace.store.db import Tx
 from headrace.store.recovery import Lost
 from headrace.store.tasks import Queued
@@ -77,6 +77,7 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
         forgotten = await recovery.unpropagated(tx, settings.forgotten_release, BATCH)
         overdue = await recovery.overdue(tx, settings.lost_delivery, BATCH * 20)
         overlooked = await signals.overlooked(tx, BATCH)
+        forgotten += await batches.overlooked(tx, settings.forgotten_release, BATCH)
     dispatches += await take_buffered(engine, overlooked)
     if forgotten:
         _log.warning("release_repeated", tasks=len(forgotten))
@@ -97,6 +98,7 @@ async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
         await idempotency.forget_old(tx)
         await workers.forget_old(tx)
         await payloads.forget_unused(tx, BATCH)
+        await batches.forget_late(tx, BATCH)
     return steady
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from uuid import UUID
 
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RunStatus
@@ -72,13 +71,14 @@ class Waiting:
 class Child:
     """A run to start on behalf of a task.
 
-    index: its place among the task's children, over all batches. workflow_id, version: of another workflow
-    (no version: the current one); without them, the child runs the `body` of this task's own node.
+    index: its place among the task's children, over all batches. workflow: the id or the name of another
+    workflow, version: of it (None: the current one); without them, the child runs the `body` of this task's
+    own node.
     """
 
     index: int
     input: JsonValue
-    workflow_id: UUID | None = None
+    workflow: str | None = None
     version: int | None = None
 
 

@@ -12,9 +12,12 @@ from headrace.nodes.http_call import HttpCall
 from headrace.nodes.http_poll import HttpPoll
 from headrace.nodes.if_else import IfElse
 from headrace.nodes.input_text import InputText
+from headrace.nodes.map_items import MapItems
 from headrace.nodes.noop import Noop
 from headrace.nodes.notification import Notification
 from headrace.nodes.question import Question
+from headrace.nodes.repeat import Repeat
+from headrace.nodes.sub_workflow import SubWorkflow
 from headrace.nodes.terminate import Terminate
 from headrace.nodes.wait_signal import WaitSignal
 from headrace.nodes.wait_until import WaitUntil
@@ -34,6 +37,9 @@ def builtin() -> NodeRegistry:
         Approval(),
         Question(),
         HttpPoll(),
+        MapItems(),
+        Repeat(),
+        SubWorkflow(),
         Noop(),
         Terminate(),
     )

@@ -75,8 +75,9 @@ class SigningKeyRow(SQLModel, table=True):
 class ChildrenRow(SQLModel, table=True):
     """The present batch of a task's children, counted.
 
-    total: all of the batch. started, ended, failed: of them; cancelled ones count as failed. at_once: how
-    many may run together. tolerated: how many may fail. abandons: a cancel of the task leaves them alone.
+    first_index: of the batch. total: all of it. started, ended, failed: of them; cancelled ones count as
+    failed. at_once: how many may run together. tolerated: how many may fail. abandons: a cancel of the task
+    leaves them alone. The row goes when the task no longer wants them and all of them were told.
     """
 
     __tablename__ = "task_children"
@@ -92,6 +93,17 @@ class ChildrenRow(SQLModel, table=True):
     at_once: int
     tolerated: int
     abandons: bool
+
+
+class TreeRow(SQLModel, table=True):
+    """How many tasks were made for the descendants of a run that nobody started on behalf of another."""
+
+    __tablename__ = "run_trees"
+
+    root_id: UUID = Field(
+        sa_column=Column(ForeignKey("workflow_runs.id", ondelete="CASCADE"), primary_key=True, nullable=False)
+    )
+    tasks: int = Field(sa_column=count())
 
 
 class VariableRow(SQLModel, table=True):

@@ -93,7 +93,9 @@ class RunRow(SQLModel, table=True):
             "workflow_runs_unreported_idx",
             "parent_run_id",
             "parent_position",
-            postgresql_where=text("parent_run_id IS NOT NULL AND NOT is_reported"),
+            postgresql_where=text(
+                "parent_run_id IS NOT NULL AND NOT is_reported AND finished_at IS NOT NULL"
+            ),
         ),
         Index(
             "workflow_runs_deadline_idx",

@@ -34,22 +34,23 @@ _INSERT = """
 INSERT INTO workflow_tasks (run_id, position, node_id, node_type, edges_unresolved, attempt_timeout, max_lost,
                             status, attempt, delivery, queued_at, ready_at,
                             priority, queue_timeout, total_timeout)
-SELECT $1, n.position, n.node_id, n.node_type, n.in_degree, n.attempt_timeout, n.max_lost,
+SELECT r.id, n.position, n.node_id, n.node_type, n.in_degree, n.attempt_timeout, n.max_lost,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'pending' END,
        n.is_queued::int, n.is_queued::int, CASE WHEN n.is_queued THEN now() END,
        CASE WHEN n.is_queued THEN now() END, n.priority, n.queue_timeout, n.total_timeout
-FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[],
-            $9::int[], $10::float8[], $11::float8[])
+FROM unnest($1::uuid[]) AS r(id)
+CROSS JOIN unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[],
+                  $9::int[], $10::float8[], $11::float8[])
      AS n(position, node_id, node_type, in_degree, attempt_timeout, max_lost, is_queued,
           priority, queue_timeout, total_timeout)
 """
 
 
-async def insert(tx: Tx, run_id: UUID, tasks: Sequence[NewTask]) -> None:
-    """Adds the tasks of a new run."""
+async def insert(tx: Tx, run_ids: Sequence[UUID], tasks: Sequence[NewTask]) -> None:
+    """Adds the same tasks to each of the new runs."""
     await tx.fetch(
         _INSERT,
-        run_id,
+        run_ids,
         [task.position for task in tasks],
         [task.node_id for task in tasks],
         [task.node_type for task in tasks],

@@ -1,0 +1,219 @@
+"""Starting runs on behalf of a task, in the transaction that records that it waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.beginning import Beginning, add_tasks_to_all, begin
+from headrace.engine.prepare import Execution
+from headrace.engine.program import Engine, Program
+from headrace.engine.start import require_input
+from headrace.errors import HeadraceError
+from headrace.graph.bodies import path_into
+from headrace.graph.children import DEEPEST, MOST_TASKS, Batch
+from headrace.graph.dispatch import Dispatch
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonObject
+from headrace.graph.outcome import Child, Spawned
+from headrace.store import batches, children, events, workflows
+from headrace.store.children import NewChild, ParentFacts
+from headrace.store.codec import dump_optional, size_of
+from headrace.store.db import Tx
+from headrace.store.ids import new_id
+from headrace.store.runs import ProgramKey
+
+INPUT_LIMIT = 64 * 1024 * 1024
+"""Bytes of JSON that the inputs of one batch of children may have together."""
+
+
+class SpawnRefused(HeadraceError):
+    """The children cannot be started, and another attempt would not help."""
+
+    code = "SpawnRefused"
+
+
+class TooDeep(SpawnRefused):
+    """Too many runs stand above each other."""
+
+    code = "TooDeep"
+
+
+class TooMany(SpawnRefused):
+    """The run has too many tasks."""
+
+    code = "TooMany"
+
+
+class UnknownWorkflow(SpawnRefused):
+    """There is no such workflow, or there are several."""
+
+    code = "UnknownWorkflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawning:
+    """A task that starts others. detached_id: of the run that it does not wait for."""
+
+    execution: Execution
+    spawned: Spawned
+    detached_id: UUID | None = None
+
+    @property
+    def task(self) -> TaskId:
+        return self.execution.task
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What is to be started for one task. keys: what each of its children executes, in their order."""
+
+    spawning: Spawning
+    parent: ParentFacts
+    keys: Sequence[ProgramKey]
+    programs: Mapping[ProgramKey, Program]
+
+    @property
+    def task(self) -> TaskId:
+        return self.spawning.task
+
+    @property
+    def size(self) -> int:
+        return sum(len(self.programs[key].plan.nodes) for key in self.keys)
+
+
+async def lock_batches(tx: Tx, spawnings: Sequence[Spawning]) -> dict[TaskId, Batch]:
+    """Locks the batches that tasks had before, always before the tasks themselves."""
+    tasks = [one.task for one in spawnings]
+    return {one.task: one.batch for one in await batches.lock(tx, tasks)} if tasks else {}
+
+
+async def spawn(
+    engine: Engine, tx: Tx, spawnings: Sequence[Spawning], earlier: Mapping[TaskId, Batch]
+) -> dict[TaskId, list[Dispatch]]:
+    """Starts the children of tasks that this transaction parks; returns the jobs of their roots, by task.
+
+    earlier: the batches that `lock_batches` found. Raises SpawnRefused, InvalidInput and others of the kind
+    when one of the families cannot be started: then nothing of this transaction may be kept.
+    """
+    parents = await children.parents(tx, [one.task for one in spawnings]) if spawnings else {}
+    families = [await _family(engine, tx, one, parents[one.task]) for one in spawnings]
+    await _count(tx, families)
+    dispatches = {}
+    for family in families:
+        if family.task in earlier and not earlier[family.task].is_over:
+            await _leave_behind(tx, family.task)
+        dispatches[family.task] = await (_detach if family.spawning.detached_id else _begin)(tx, family)
+    return dispatches
+
+
+async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFacts) -> _Family:
+    if not spawning.spawned.children:
+        raise SpawnRefused("the node asked for children and named none")
+    if parent.depth >= DEEPEST and spawning.detached_id is None:
+        raise TooDeep(f"{DEEPEST} runs stand above each other already: that is the limit")
+    node_id = spawning.execution.node.id
+    own = parent.program._replace(body=path_into(parent.program.body, node_id))
+    found = {child.workflow for child in spawning.spawned.children if child.workflow is not None}
+    current = {name: await _current(tx, name) for name in sorted(found)}
+    keys = [own if one.workflow is None else _pinned(one, current) for one in spawning.spawned.children]
+    programs = await engine.programs.load(tx, keys)
+    for child, key in zip(spawning.spawned.children, keys, strict=True):
+        if child.workflow is not None:
+            require_input(programs[key], child.input)
+    return _Family(spawning, parent, keys, programs)
+
+
+def _pinned(child: Child, current: Mapping[str, ProgramKey]) -> ProgramKey:
+    key = current[child.workflow or ""]
+    return key if child.version is None else key._replace(version=child.version)
+
+
+async def _current(tx: Tx, name: str) -> ProgramKey:
+    """The current version of the workflow with this id or name."""
+    ids = [UUID(name)] if _is_id(name) else await workflows.by_name(tx, name)
+    if len(ids) > 1:
+        raise UnknownWorkflow(f"{len(ids)} workflows are named '{name}': give the id")
+    version = await workflows.current_version(tx, ids[0]) if ids else None
+    if version is None:
+        raise UnknownWorkflow(f"there is no workflow '{name}'")
+    return ProgramKey(ids[0], version)
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name.lower()
+    except ValueError:
+        return False
+
+
+async def _count(tx: Tx, families: Sequence[_Family]) -> None:
+    """Counts what is about to be made below each root run. Raises TooMany."""
+    new: dict[UUID, int] = {}
+    for family in families:
+        if family.spawning.detached_id is None:
+            new[family.parent.root_id] = new.get(family.parent.root_id, 0) + family.size
+    for total in (await children.count_tasks(tx, new) if new else {}).values():
+        if total > MOST_TASKS:
+            raise TooMany(f"the run would have {total} tasks below it, more than the limit of {MOST_TASKS}")
+
+
+async def _leave_behind(tx: Tx, task: TaskId) -> None:
+    """Children of an earlier attempt that have not ended: they were told to stop, and count for nothing."""
+    dropped = await batches.drop(tx, task)
+    await events.append(tx, history.runs_dropped(dropped, batches.NOT_STARTED))
+    await batches.disown(tx, task)
+
+
+async def _detach(tx: Tx, family: _Family) -> list[Dispatch]:
+    """Begins a run of its own that remembers who started it."""
+    (child,), (key,) = family.spawning.spawned.children, family.keys
+    node_id = family.spawning.execution.node.id
+    origin: JsonObject = {"parentRunId": str(family.task.run_id), "nodeId": node_id}
+    run_id = family.spawning.detached_id or new_id()
+    return await begin(tx, family.programs[key], Beginning(run_id, key, child.input, origin=origin))
+
+
+async def _begin(tx: Tx, family: _Family) -> list[Dispatch]:
+    spawned, parent = family.spawning.spawned, family.parent
+    batch = Batch(len(spawned.children), spawned.at_once, spawned.tolerated)
+    count = batch.to_start()
+    first = min(child.index for child in spawned.children)
+    await batches.put(tx, family.task, first, batch.begun(count), spawned.abandons)
+    new = _new_children(family, count)
+    await children.insert(tx, family.task, parent, new, _mocks(family.spawning.execution))
+    await events.append(tx, [history.run_queued(one.id) for one in new[count:]])
+    ready = {one.id: one.program for one in new[:count]}
+    return await add_tasks_to_all(tx, family.programs, ready, parent.priority)
+
+
+def _new_children(family: _Family, ready: int) -> list[NewChild]:
+    """The rows of all children; all but the first `ready` wait for their turn."""
+    new = []
+    for number, (child, key) in enumerate(zip(family.spawning.spawned.children, family.keys, strict=True)):
+        plan = family.programs[key].plan
+        text = dump_optional(child.input)
+        new.append(
+            NewChild(
+                id=new_id(),
+                index=child.index,
+                program=key,
+                input=text,
+                open=plan.main_size,
+                total=len(plan.nodes),
+                timeout=plan.timeout,
+                is_queued=number >= ready,
+            )
+        )
+    if sum(size_of(one.input or "") for one in new) > INPUT_LIMIT:
+        raise SpawnRefused(f"the children's inputs have more than {INPUT_LIMIT // 1024**2} MiB together")
+    return new
+
+
+def _mocks(execution: Execution) -> JsonObject | None:
+    """Answers for the nodes of a body: those that are named `<node>/<node in its body>`."""
+    prefix = f"{execution.node.id}/"
+    mocks = execution.run.mocks
+    return {name[len(prefix) :]: mocks[name] for name in mocks if name.startswith(prefix)} or None
