@@ -16,9 +16,18 @@ def test_the_palette_and_its_order() -> None:
         "apiCall",
         "notification",
         "delay",
+        "waitUntil",
+        "waitSignal",
+        "approval",
+        "question",
+        "httpPoll",
         "noop",
+        "terminate",
     ]
-    assert [one.type for one in TYPES if one.branching] == ["decision", "ifElse"]
+    assert [one.type for one in TYPES if one.branching] == [
+        *["decision", "ifElse"],
+        *["waitUntil", "waitSignal", "approval", "question", "httpPoll"],
+    ]
 
 
 def test_http_call_is_another_name_of_api_call() -> None:
@@ -33,7 +42,7 @@ def test_the_schema_is_fit_for_a_form(node: NodeType[Config]) -> None:
     schema = node.config_model.model_json_schema()
 
     assert node.description
-    assert node.group in ("Input & Data", "Logic & Control", "Actions")
+    assert node.group in ("Input & Data", "Logic & Control", "Actions", "Waits & People")
     for name, field in schema["properties"].items():
         assert name[0].islower()
         assert "_" not in name
