@@ -181,7 +181,7 @@ def backfill(
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add the slots from FIRST on and before END (UTC) that are not there yet."""
+    """Add the slots from FIRST on and before END (UTC) that have started no run."""
     body: JsonObject = {"from": _utc(first), "to": _utc(end), "overlap": overlap}
     with open_client(url) as client:
         answer = client.post(f"/schedules/{_id(client, name)}/backfill", body)

@@ -61,14 +61,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """How many slots were added: those that had been there before are not."""
+    """How many slots were added: those that wait or have started a run are not."""
 
     added: int
     dispatches: Sequence[Dispatch]
 
 
 async def backfill_schedule(engine: Engine, schedule_id: UUID, wanted: Range) -> Backfilled:
-    """Adds the slots of a range of the past that are not there yet, also while the schedule is paused.
+    """Adds the slots of a range of the past that have started no run, also while the schedule is paused.
 
     Raises NotFound; InvalidInput for a range that is empty, reaches beyond now, or has over 1,000 slots.
     """

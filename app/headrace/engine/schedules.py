@@ -28,7 +28,7 @@ from headrace.store import schedules, slots
 from headrace.store.codec import plain
 from headrace.store.db import Tx
 from headrace.store.recovery import try_lead
-from headrace.store.schedules import Schedule
+from headrace.store.schedules import Due, Schedule
 from headrace.store.slots import Slot
 
 AT_ONCE = 100
@@ -43,6 +43,7 @@ REMEMBERED = timedelta(days=400)
 INSTANT = timedelta(microseconds=1)
 """Slots are asked for after a moment; this much before it, the moment itself is one of them."""
 
+_PATIENCE = timedelta(minutes=1)
 _BUSY = "an earlier run goes on"
 _REPLACED = "a later slot took its place"
 _REFUSALS = (InvalidInput, NotFound, TooLarge, UnknownVersion, WrongState)
@@ -195,9 +196,24 @@ async def make_room(engine: Engine, schedule_id: UUID, fired: Fired) -> list[Dis
 
 
 async def _give_up(schedule_id: UUID, now: datetime, reason: str, tx: Tx) -> None:
+    """Fails what waits and what is due, and goes on with the slot after that."""
     schedule = await schedules.lock(tx, schedule_id)
-    if schedule is not None:
-        waiting = await slots.waiting(tx, schedule_id, is_paused=False, limit=MOST_WAITING)
-        await slots.drop(tx, schedule_id, "failed", {one.slot: reason for one in waiting})
-        following = cron.next_slot(*clock_of(schedule.timing), now)
-        await schedules.advance(tx, schedule_id, due_of(schedule_id, schedule.timing, following))
+    if schedule is None:
+        return
+    due = schedule.due
+    if due is not None and due.at <= now:
+        if (following := _following(schedule, now)) is None:
+            await schedules.advance(tx, schedule_id, Due(due.slot, now + _PATIENCE))
+            return
+        await slots.add(tx, schedule_id, [due.slot], "clock", schedule.timing.overlap)
+        await schedules.advance(tx, schedule_id, following)
+    waiting = await slots.waiting(tx, schedule_id, is_paused=False, limit=MOST_WAITING)
+    await slots.drop(tx, schedule_id, "failed", {one.slot: reason for one in waiting})
+
+
+def _following(schedule: Schedule, now: datetime) -> Due | None:
+    """The next slot; None when this process cannot read the schedule, as where its zone is not known."""
+    with suppress(InvalidInput):
+        cron_and_zone = clock_of(schedule.timing)
+        return due_of(schedule.id, schedule.timing, cron.next_slot(*cron_and_zone, now))
+    return None

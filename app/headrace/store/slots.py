@@ -24,16 +24,22 @@ class Slot:
 
 
 _ADD = """
-INSERT INTO schedule_slots (schedule_id, slot, origin, overlap, state)
+INSERT INTO schedule_slots AS s (schedule_id, slot, origin, overlap, state)
 SELECT $1, moment, $3, $4, 'waiting' FROM unnest($2::timestamptz[]) AS moment
-ON CONFLICT DO NOTHING RETURNING slot
+ON CONFLICT (schedule_id, slot) DO UPDATE
+SET origin = excluded.origin, overlap = excluded.overlap, state = 'waiting', reason = NULL
+WHERE excluded.origin = 'backfill' AND s.state IN ('skipped', 'missed', 'failed')
+RETURNING slot
 """
 
 
 async def add(
     tx: Tx, schedule_id: UUID, moments: Sequence[datetime], origin: str, overlap: Overlap
 ) -> list[datetime]:
-    """Adds those slots that are not there yet, as waiting ones; returns which these are."""
+    """Adds those slots that are not there yet, as waiting ones; returns which these are.
+
+    A backfill also takes those again that have started nothing.
+    """
     rows = await tx.fetch(_ADD, schedule_id, moments, origin, overlap.value)
     return sorted(row.slot for row in rows)
 

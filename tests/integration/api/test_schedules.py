@@ -78,7 +78,7 @@ async def test_pause_resume_and_delete(client: httpx.AsyncClient) -> None:
 
 
 async def test_trigger_backfill_and_what_came_of_them(client: httpx.AsyncClient, engine: Engine) -> None:
-    made = await hourly(client)
+    made = await hourly(client, isPaused=True)
     path = f"/schedules/{made['id']}"
     triggered = await client.post(f"{path}/trigger")
     assert (triggered.status_code, triggered.json()["state"]) == (201, "started")

@@ -274,6 +274,33 @@ async def test_a_run_that_cannot_begin_says_so_and_the_schedule_goes_on(engine: 
     assert len(await fire_due(engine, slot + HOUR)) == 2
 
 
+async def test_a_backfill_takes_again_what_has_started_nothing(engine: Engine) -> None:
+    schedule_id, slot = await hourly(engine, Overlap.SKIP, catch_up=3600.0 * 1.5)
+    await fire_due(engine, slot + 5 * HOUR)
+    assert await states(engine, schedule_id) == ["missed", "started", "skipped"]
+    await change_schedule(engine, schedule_id, {"is_paused": True})
+    async with engine.db.transaction() as tx:
+        added = await slots.add(tx, schedule_id, [slot + n * HOUR for n in range(6)], "clock", Overlap.ALLOW)
+        assert [(one - slot) / HOUR for one in added] == [1, 2, 3]
+        added = await slots.add(
+            tx, schedule_id, [slot + n * HOUR for n in range(6)], "backfill", Overlap.ALLOW
+        )
+        assert [(one - slot) / HOUR for one in added] == [0, 5]
+
+
+async def test_a_zone_that_this_machine_does_not_know(engine: Engine, db: Database) -> None:
+    """Another machine may know it: the slot is not given up, and the others do not wait for it."""
+    lost, slot = await hourly(engine)
+    healthy, _ = await hourly(engine)
+    await sql(db, "UPDATE workflow_schedules SET time_zone = 'Mars/Olympus' WHERE id = $1", lost)
+    assert len(await fire_due(engine, slot)) == 1
+    assert await fire_due(engine, slot + SECOND) == []
+    assert (await states(engine, lost), await states(engine, healthy)) == ([], ["started"])
+    await sql(db, "UPDATE workflow_schedules SET time_zone = 'UTC' WHERE id = $1", lost)
+    await fire_due(engine, slot + 61 * SECOND)
+    assert [(one.slot, one.state) for one in await slots_by_time(engine, lost)] == [(slot, "started")]
+
+
 async def test_a_fault_of_one_schedule_stops_neither_the_others_nor_itself_for_ever(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,7 +319,7 @@ async def test_a_fault_of_one_schedule_stops_neither_the_others_nor_itself_for_e
         patch.setattr(acting, "start_within", begin_or_break)
         assert len(await fire_due(engine, slot)) == 1
         assert await fire_due(engine, slot) == []
-    assert await states(engine, healthy) == ["started"]
+    assert (await states(engine, broken), await states(engine, healthy)) == (["failed"], ["started"])
     assert len(await fire_due(engine, slot + HOUR)) == 2
 
 

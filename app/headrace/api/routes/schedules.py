@@ -141,7 +141,7 @@ class Times(Model):
 
 
 class Added(Model):
-    """How many slots were added; those that had been there before are not."""
+    """How many slots were added; those that wait or have started a run are not."""
 
     added: int
 
@@ -236,7 +236,7 @@ async def trigger(schedule_id: UUID, house: Shared, body: TriggerBody | None = N
 
 @router.post("/{schedule_id}/backfill", status_code=201, responses=NOT_FOUND)
 async def backfill(schedule_id: UUID, body: BackfillBody, house: Shared) -> Added:
-    """Adds the slots of a range of the past that are not there yet, at most 1,000."""
+    """Adds the slots of a range of the past that have started no run, at most 1,000."""
     wanted = extra_slots.Range(body.first, body.end, body.overlap)
     filled = await extra_slots.backfill_schedule(house.engine, schedule_id, wanted)
     await house.push(filled.dispatches)
