@@ -13,6 +13,7 @@ from headrace.errors import HeadraceError, InvalidDefinition, Problem
 from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Node, parse
 from headrace.graph.json_types import JsonObject
+from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
 from headrace.graph.validate import validate
 from headrace.nodes.base import Config, NodeRegistry, NodeType
@@ -64,6 +65,16 @@ class Rules:
         except InvalidDefinition as error:
             found = list(error.problems)
         return [Problem(f"config.{BODY}.{one.path}", one.message, one.hint) for one in found]
+
+    def has_body(self, node: Node) -> bool:
+        """Whether its config holds a graph."""
+        kind = self._nodes.get(node.type)
+        return kind is not None and kind.has_body
+
+    def fork(self, node: Node) -> Fork:
+        """The branches of a node, and whether they exclude each other."""
+        kind = self._nodes.get(node.type)
+        return Fork(self.branches(node) or (), kind is not None and kind.exclusive_branches)
 
     def branches(self, node: Node) -> tuple[str, ...] | None:
         """The labels its out-edges may carry; None when its type or config is bad."""

@@ -23,6 +23,7 @@ __all__ = [
     "Rendered",
     "Scope",
     "lookup",
+    "output_references",
     "parent_references",
     "references",
     "render",
@@ -198,6 +199,15 @@ def _required(raw: str, scope: Scope) -> JsonValue:
 def references(value: JsonValue) -> frozenset[str]:
     """The ids of the nodes that a config names as `nodes.<id>`, in `{{}}` or `${}`, anywhere in it."""
     return _named(value, "nodes")
+
+
+def output_references(value: JsonValue) -> frozenset[str]:
+    """The ids of the nodes whose output must be there: named as `nodes.<id>.output`, not as `${path?}`."""
+    raw = (
+        one.strip() for text in _strings(value) for one in (*_BRACES.findall(text), *_DOLLAR.findall(text))
+    )
+    paths = (_parts(path) for path in raw if not path.endswith("?"))
+    return frozenset(parts[1] for parts in paths if len(parts) > 2 and parts[::2][:2] == ("nodes", "output"))
 
 
 def parent_references(value: JsonValue) -> frozenset[str]:

@@ -197,7 +197,8 @@ ConfigModel: TypeAlias = type[Config]
 class NodeType(ABC, Generic[C]):
     """A node type. Subclasses set the class variables and write `start()`.
 
-    branching: its out-edges may carry labels; `branches()` says which. group: the palette's heading.
+    branching: its out-edges may carry labels; `branches()` says which. exclusive_branches: whenever it
+    completes, it takes exactly one of them. group: the palette's heading.
     is_instant: its code never waits and is quick, so it is run on the spot, without a timeout. has_body: its
     config has a `body`, a graph that its children run.
     """
@@ -207,6 +208,7 @@ class NodeType(ABC, Generic[C]):
     description: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     branching: ClassVar[bool] = False
+    exclusive_branches: ClassVar[bool] = True
     is_instant: ClassVar[bool] = False
     has_body: ClassVar[bool] = False
     config_model: ClassVar[ConfigModel]

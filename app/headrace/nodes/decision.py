@@ -55,6 +55,7 @@ class Decision(NodeType[DecisionConfig]):
     group = "Logic & Control"
     description = "Goes every way whose rules hold for its input: none, one or several."
     branching = True
+    exclusive_branches = False
     is_instant = True
     config_model = DecisionConfig
 
