@@ -45,12 +45,14 @@ def read_cursor(last_event_id: str | None) -> Cursor:
     return cursor
 
 
-async def follow(engine: Engine, run_id: UUID, cursor: Cursor) -> AsyncIterator[str]:
+async def follow(
+    engine: Engine, run_id: UUID, cursor: Cursor, with_children: bool = False
+) -> AsyncIterator[str]:
     """Events as they are committed, then `end` when the run has ended. Goes on while PostgreSQL is away."""
     yield f"retry: {_RECONNECT_MS}\n\n"
     spoke = time.monotonic()
     while True:
-        page = await _next_page(engine, run_id, cursor)
+        page = await _next_page(engine, run_id, cursor, with_children)
         for stored in page.events:
             yield _message(stored)
             cursor = stored.cursor
@@ -65,9 +67,9 @@ async def follow(engine: Engine, run_id: UUID, cursor: Cursor) -> AsyncIterator[
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _next_page(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPage:
+async def _next_page(engine: Engine, run_id: UUID, cursor: Cursor, with_children: bool) -> EventPage:
     try:
-        return await events_after(engine, run_id, cursor)
+        return await events_after(engine, run_id, cursor, with_children)
     except StoreUnavailable:
         _log.warning("events", "PostgreSQL does not answer, asking again", run=str(run_id))
         return EventPage((), None)

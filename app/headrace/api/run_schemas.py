@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from headrace.api.schemas import Model, milliseconds
+from headrace.engine.inner import InnerTask
 from headrace.engine.reading import RunDetail
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
@@ -88,7 +90,10 @@ class WorkflowRunLine(Model):
 
 
 class RunSummary(Model):
-    """A run in the list over all workflows."""
+    """A run in the list over all workflows.
+
+    parent_run_id: the run that it runs for, as a sub-workflow or an item of a map; child_index: which item.
+    """
 
     id: UUID
     workflow_id: UUID
@@ -98,6 +103,8 @@ class RunSummary(Model):
     started_at: datetime
     finished_at: datetime | None
     result: RunResult | None
+    parent_run_id: UUID | None
+    child_index: int | None
 
     @classmethod
     def of(cls, run: Run) -> RunSummary:
@@ -109,10 +116,10 @@ class RunList(Model):
 
 
 class TaskOut(Model):
-    """One node of a run.
+    """One node of a run. What a map or a loop does for an item is named as `map[3]/node`.
 
     error: as text; error_details: as data. caused_by: the node whose end decided this one's. wake_at: when a
-    wait is over. position: its place in the graph's order.
+    wait is over. position: its place in the graph's order. children: how many runs it started, by status.
     """
 
     id: str
@@ -132,9 +139,14 @@ class TaskOut(Model):
     queued_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
+    children: dict[str, int] | None = Field(None, exclude_if=lambda value: value is None)
 
     @classmethod
-    def of(cls, task: Task, task_input: JsonValue) -> TaskOut:
+    def of_inner(cls, inner: InnerTask) -> TaskOut:
+        return cls.of(inner.task, inner.input).model_copy(update={"node_id": inner.key})
+
+    @classmethod
+    def of(cls, task: Task, task_input: JsonValue, children: Mapping[str, int] | None = None) -> TaskOut:
         return cls(
             id=str(task.id),
             node_id=task.node_id,
@@ -153,6 +165,7 @@ class TaskOut(Model):
             queued_at=task.queued_at,
             started_at=task.started_at,
             completed_at=task.finished_at,
+            children=None if children is None else dict(children),
         )
 
 
@@ -200,9 +213,18 @@ class RunOut(RunSummary):
             **_run_facts(detail.run),
             input=detail.run.input,
             outputs=detail.outputs,
-            tasks=[TaskOut.of(task, detail.inputs.get(task.id.position)) for task in detail.tasks],
+            tasks=_tasks(detail),
             logs=[LogOut.of(line) for line in detail.log],
         )
+
+
+def _tasks(detail: RunDetail) -> list[TaskOut]:
+    """The run's own tasks, then those of its maps and loops."""
+    own = [
+        TaskOut.of(task, detail.inputs.get(task.id.position), detail.children.get(task.id.position))
+        for task in detail.tasks
+    ]
+    return own + [TaskOut.of_inner(inner) for inner in detail.inner]
 
 
 class Cancelled(Model):
@@ -246,6 +268,8 @@ def _run_facts(run: Run) -> dict[str, object]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "result": RunResult.of(run),
+        "parent_run_id": run.parent and run.parent.run_id,
+        "child_index": run.child_index,
     }
 
 

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.engine.inner import InnerTask, inner_tasks, task_inputs
 from headrace.engine.program import Engine
-from headrace.errors import HeadraceError, NotFound
-from headrace.graph.inputs import Result, needed, node_input, taken_into
+from headrace.errors import NotFound
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outputs import run_outputs
-from headrace.graph.plan import Plan
 from headrace.graph.states import RUN_ENDED, RunStatus
-from headrace.store import events, results, run_reading, workers, workflows
+from headrace.store import events, family, results, run_reading, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.results import Task
@@ -85,7 +84,8 @@ async def require_run_of(engine: Engine, workflow_id: UUID, run_id: UUID) -> Non
 class RunDetail:
     """A run with all that people see of it.
 
-    inputs: of the tasks that got one, by position. outputs: None until the run has ended.
+    inputs: of the tasks that got one, by position. outputs: None until the run has ended. children: how many
+    runs its tasks started, by position and status. inner: the tasks of its maps and loops.
     """
 
     run: Run
@@ -93,6 +93,8 @@ class RunDetail:
     inputs: Mapping[int, JsonValue]
     log: Sequence[StoredEvent]
     outputs: JsonObject | None
+    children: Mapping[int, Mapping[str, int]]
+    inner: Sequence[InnerTask]
 
 
 async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
@@ -102,23 +104,35 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         if found is None:
             raise NotFound(_NO_RUN)
         tasks = await results.tasks_of_run(tx, run_id)
-        log = await events.log_lines(tx, run_id, LOG_LIMIT)
+        log = await events.log_lines(tx, [run_id], LOG_LIMIT)
         program = await engine.programs.one(tx, found.program)
+        children = await family.counts(tx, run_id)
+        inner = await inner_tasks(engine, tx, run_id) if children else []
     left = {task.id.position: task.result() for task in tasks}
-    inputs = {
-        task.id.position: _input(program.plan, task, left, found.input) for task in tasks if task.attempt
-    }
     ended = found.status in RUN_ENDED
     return RunDetail(
-        found, tasks, inputs, log, run_outputs(program.plan, left, found.input) if ended else None
+        run=found,
+        tasks=tasks,
+        inputs=task_inputs(program.plan, tasks, found.input),
+        log=log,
+        outputs=run_outputs(program.plan, left, found.input) if ended else None,
+        children=children,
+        inner=inner,
     )
 
 
-async def run_log(engine: Engine, run_id: UUID) -> list[StoredEvent]:
+async def children_of(engine: Engine, run_id: UUID, wanted: RunFilter) -> list[Run]:
+    """The runs that a run's tasks started and wait for, in the order of tasks and items. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        await _state(tx, run_id)
+        return await run_reading.children(tx, run_id, wanted.status, wanted.limit, wanted.offset)
+
+
+async def run_log(engine: Engine, run_id: UUID, with_children: bool = False) -> list[StoredEvent]:
     """The lines of a run's log, oldest first. Raises NotFound."""
     async with engine.db.transaction() as tx:
         await _state(tx, run_id)
-        return await events.log_lines(tx, run_id, LOG_LIMIT)
+        return await events.log_lines(tx, await _with(tx, run_id, with_children), LOG_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +143,27 @@ class EventPage:
     ended: RunStatus | None
 
 
-async def events_after(engine: Engine, run_id: UUID, cursor: Cursor) -> EventPage:
-    """What happened in a run after a place in its history. Raises NotFound."""
+async def events_after(
+    engine: Engine, run_id: UUID, cursor: Cursor, with_children: bool = False
+) -> EventPage:
+    """What happened in a run after a place in its history. Raises NotFound.
+
+    with_children: and in all runs below it; then the last events are those of the last of them to end.
+    """
     async with engine.db.transaction() as tx:
         found = await _state(tx, run_id)
+        run_ids = await _with(tx, run_id, with_children)
         # Whoever writes a run's events holds its row or one of its tasks that has not ended. So once the run
         # has ended, all of them are committed.
         ended = found.status in RUN_ENDED
-        page = await events.after(tx, run_id, cursor, EVENTS_AT_ONCE, is_complete=ended)
+        if ended and with_children:
+            ended = not await family.any_active(tx, run_ids)
+        page = await events.after_in(tx, run_ids, cursor, EVENTS_AT_ONCE, is_complete=ended)
     return EventPage(page, found.status if ended and len(page) < EVENTS_AT_ONCE else None)
+
+
+async def _with(tx: Tx, run_id: UUID, with_children: bool) -> list[UUID]:
+    return [run_id, *await family.descendants(tx, run_id)] if with_children else [run_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +201,3 @@ async def _state(tx: Tx, run_id: UUID) -> RunState:
     if found is None:
         raise NotFound(_NO_RUN)
     return found
-
-
-def _input(plan: Plan, task: Task, left: Mapping[int, Result], run_input: JsonValue) -> JsonValue:
-    """What the task's node got; None when it could not be built: the task's error says why."""
-    position = task.id.position
-    if task.attempt == 0 or not needed(plan, position, task.released_by) <= left.keys():
-        return None
-    try:
-        taken = taken_into(plan, position, task.released_by, left)
-        return node_input(plan, position, taken, left, run_input)
-    except HeadraceError:
-        return None

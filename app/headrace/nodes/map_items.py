@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, WithJsonSchema
 from pydantic import JsonValue as AnyJson
 
 from headrace.errors import Problem
@@ -18,6 +18,7 @@ from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.children import Answer, child_failed, read_answers
 
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
+_NUMBER_OR_SHARE = WithJsonSchema({"type": ["integer", "string"], "examples": [3, "10%"]})
 _WARNINGS = 20
 
 
@@ -25,7 +26,7 @@ class MapConfig(Config):
     """The items, what is done with each, and how many at once."""
 
     items: AnyJson = Field(
-        default=None,
+        default=[],
         description="A list, or `${ path }` of one.",
         examples=["${orders}"],
     )
@@ -42,7 +43,7 @@ class MapConfig(Config):
     max_items: int = Field(
         default=1_000, ge=1, le=10_000, description="With more items than this, the node fails."
     )
-    tolerate: int | str = Field(
+    tolerate: Annotated[int | str, _NUMBER_OR_SHARE] = Field(
         default=0,
         validation_alias=AliasChoices("tolerate", "tolerance"),
         description="How many items may fail: a number, or a share as `10%`.",
@@ -67,8 +68,8 @@ class MapItems(NodeType[MapConfig]):
     config_model = MapConfig
 
     def check(self, config: MapConfig) -> Iterable[Problem]:
-        if config.items is None:
-            yield Problem("items", "a list, or where to find one, is missing", "as `${orders}`")
+        if not isinstance(config.items, list | str):
+            yield Problem("items", "is neither a list nor the path of one", "as `${orders}`")
         if tolerated(config.tolerate, 1) is None:
             yield Problem("tolerate", f"'{config.tolerate}' is no number and no share", "as 3 or `10%`")
 

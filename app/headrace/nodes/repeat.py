@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, WithJsonSchema
 from pydantic import JsonValue as AnyJson
 
 from headrace.errors import Problem
@@ -19,11 +19,12 @@ from headrace.nodes.children import child_failed, read_answers
 from headrace.nodes.predicates import rule_problems
 
 MOST_ITERATIONS = 10_000
+_NUMBER_OR_PATH = WithJsonSchema({"type": ["integer", "string"], "examples": [3, "${times}"]})
 _CONDITIONS = "json-logic over `input`, `last` (the last iteration's output), `index` and `results`"
 
 
 class RepeatConfig(Config):
-    """What is repeated, and when it is enough: one of `for`, `while` and `until`."""
+    """What is repeated, and when it is enough: one of `for`, `while` and `until`, or only a break."""
 
     body: AnyJson = Field(
         default=None,
@@ -31,14 +32,16 @@ class RepeatConfig(Config):
         " `last` and the names of `inputs` can be used.",
         json_schema_extra={"type": "object"},
     )
-    times: int | str | None = Field(
+    times: Annotated[int | str | None, _NUMBER_OR_PATH] = Field(
         default=None,
         validation_alias=AliasChoices("for", "times"),
+        title="For",
         description="So many times; `${ path }` is filled in.",
     )
     while_: AnyJson = Field(
         default=None,
         validation_alias=AliasChoices("while"),
+        title="While",
         description=f"As long as this holds before an iteration: {_CONDITIONS}.",
     )
     until: AnyJson = Field(default=None, description=f"Until this holds after an iteration: {_CONDITIONS}.")
@@ -74,8 +77,8 @@ class Repeat(NodeType[RepeatConfig]):
 
     def check(self, config: RepeatConfig) -> Iterable[Problem]:
         given = [config.times, config.while_, config.until]
-        if sum(one is not None for one in given) != 1:
-            yield Problem("", "needs one of `for`, `while` and `until`")
+        if sum(one is not None for one in given) > 1:
+            yield Problem("", "has more than one of `for`, `while` and `until`")
         if isinstance(config.times, int) and config.times < 0:
             yield Problem("for", f"{config.times} is less than 0")
         yield from rule_problems(config.while_, "while")

@@ -84,7 +84,7 @@ _COLUMNS = "run_id, position, node_id, type, message, data, at, xid, id"
 
 _AFTER = f"""
 SELECT {_COLUMNS} FROM workflow_events
-WHERE run_id = $1 AND (xid, id) > ($2, $3)
+WHERE run_id = ANY($1) AND (xid, id) > ($2, $3)
   AND ($5 OR xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
 ORDER BY xid, id LIMIT $4
 """
@@ -98,15 +98,23 @@ async def after(
     An event whose transaction is still open, or is younger than one that is, is not seen yet: so none that
     commits late is skipped. Source: PostgreSQL documentation, `pg_current_snapshot`.
     """
-    return [_stored(row) for row in await tx.fetch(_AFTER, run_id, cursor.xid, cursor.id, limit, is_complete)]
+    return await after_in(tx, [run_id], cursor, limit, is_complete)
 
 
-_LINES = f"SELECT {_COLUMNS} FROM workflow_events WHERE run_id = $1 AND type = $2 ORDER BY id LIMIT $3"
+async def after_in(
+    tx: Tx, run_ids: Sequence[UUID], cursor: Cursor, limit: int = 1000, is_complete: bool = False
+) -> list[StoredEvent]:
+    """The same over several runs."""
+    rows = await tx.fetch(_AFTER, run_ids, cursor.xid, cursor.id, limit, is_complete)
+    return [_stored(row) for row in rows]
 
 
-async def log_lines(tx: Tx, run_id: UUID, limit: int) -> list[StoredEvent]:
-    """The run's log, oldest first."""
-    return [_stored(row) for row in await tx.fetch(_LINES, run_id, LOG, limit)]
+_LINES = f"SELECT {_COLUMNS} FROM workflow_events WHERE run_id = ANY($1) AND type = $2 ORDER BY id LIMIT $3"
+
+
+async def log_lines(tx: Tx, run_ids: Sequence[UUID], limit: int) -> list[StoredEvent]:
+    """The log of runs, oldest first."""
+    return [_stored(row) for row in await tx.fetch(_LINES, run_ids, LOG, limit)]
 
 
 async def delete_of_workflow(tx: Tx, workflow_id: UUID) -> None:

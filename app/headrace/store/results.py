@@ -91,13 +91,18 @@ class Task:
 _TASKS = f"""
 SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, held_for, is_paused, wake_at, released_by,
        input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
-FROM workflow_tasks t WHERE run_id = $1 ORDER BY position
+FROM workflow_tasks t WHERE run_id = ANY($1) ORDER BY run_id, position
 """
 
 
 async def tasks_of_run(tx: Tx, run_id: UUID) -> list[Task]:
     """The tasks of a run in the plan's order."""
-    return [_task(row) for row in await tx.fetch(_TASKS, run_id)]
+    return await tasks_of_runs(tx, [run_id])
+
+
+async def tasks_of_runs(tx: Tx, run_ids: Sequence[UUID]) -> list[Task]:
+    """The tasks of several runs, one run after the other."""
+    return [_task(row) for row in await tx.fetch(_TASKS, run_ids)]
 
 
 _ACTIVE = (TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.WAITING)

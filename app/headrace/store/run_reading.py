@@ -75,6 +75,7 @@ async def state(tx: Tx, run_id: UUID) -> RunState | None:
 _LIST = f"""
 SELECT {_COLUMNS} FROM workflow_runs
 WHERE ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)
+  AND (parent_run_id IS NULL OR body = '')
 ORDER BY id DESC LIMIT $3 OFFSET $4
 """
 
@@ -82,8 +83,21 @@ ORDER BY id DESC LIMIT $3 OFFSET $4
 async def find(
     tx: Tx, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
 ) -> list[Run]:
-    """Runs, newest first."""
+    """Runs, newest first; without those of bodies, which are parts of other runs."""
     rows = await tx.fetch(_LIST, workflow_id, status and status.value, limit, offset)
+    return [_run(row) for row in rows]
+
+
+_CHILDREN = f"""
+SELECT {_COLUMNS} FROM workflow_runs
+WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL AND ($2::text IS NULL OR status = $2)
+ORDER BY parent_position, child_index, id LIMIT $3 OFFSET $4
+"""
+
+
+async def children(tx: Tx, run_id: UUID, status: RunStatus | None, limit: int, offset: int) -> list[Run]:
+    """The runs that a run's tasks started and wait for, in the order of tasks and items."""
+    rows = await tx.fetch(_CHILDREN, run_id, status and status.value, limit, offset)
     return [_run(row) for row in rows]
 
 

@@ -19,6 +19,7 @@ from headrace.graph.states import RunStatus
 
 _one = APIRouter(responses=NOT_FOUND)
 Status = Annotated[RunStatus | None, Query(description="Only runs with this status.")]
+Children = Annotated[bool, Query(description="Also what its maps, loops and sub-workflows do.")]
 
 
 @_one.get("/{run_id}")
@@ -28,10 +29,20 @@ async def get_run(run_id: UUID, house: Shared) -> RunOut:
     return RunOut.of_detail(await reading.run_detail(house.engine, run_id))
 
 
+@_one.get("/{run_id}/children")
+async def get_children(
+    run_id: UUID, house: Shared, status: Status = None, limit: Limit = 100, offset: Offset = 0
+) -> RunList:
+    """The runs of its maps, loops and sub-workflows, in the order of nodes and items."""
+    wanted = RunFilter(status=status, limit=limit, offset=offset)
+    found = await reading.children_of(house.engine, run_id, wanted)
+    return RunList(items=[RunSummary.of(run) for run in found])
+
+
 @_one.get("/{run_id}/logs")
-async def get_logs(run_id: UUID, house: Shared) -> Logs:
+async def get_logs(run_id: UUID, house: Shared, children: Children = False) -> Logs:
     """A run's log, oldest line first."""
-    return Logs.of(await reading.run_log(house.engine, run_id))
+    return Logs.of(await reading.run_log(house.engine, run_id, children))
 
 
 @_one.post("/{run_id}/cancel", status_code=201, responses=WRONG_STATE)
@@ -45,13 +56,16 @@ async def cancel(run_id: UUID, house: Shared) -> Cancelled:
 
 @_one.get("/{run_id}/events", response_class=StreamingResponse, responses={200: {"content": EVENT_STREAM}})
 async def get_events(
-    run_id: UUID, house: Shared, last_event_id: Annotated[str | None, Header()] = None
+    run_id: UUID,
+    house: Shared,
+    last_event_id: Annotated[str | None, Header()] = None,
+    children: Children = False,
 ) -> StreamingResponse:
     """What happens in a run, as server-sent events. `Last-Event-ID` goes on where a client stopped."""
     cursor = read_cursor(last_event_id)
     await reading.run_state(house.engine, run_id)
     return StreamingResponse(
-        follow(house.engine, run_id, cursor),
+        follow(house.engine, run_id, cursor, children),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

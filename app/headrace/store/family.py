@@ -1,0 +1,87 @@
+"""A run with all that is below it: the runs of its maps, loops and sub-workflows. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from headrace.graph.json_types import JsonValue
+from headrace.store.codec import load
+from headrace.store.db import Tx
+from headrace.store.runs import ProgramKey
+
+_DESCENDANTS = """
+WITH RECURSIVE below AS (
+  SELECT id FROM workflow_runs WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL
+  UNION ALL
+  SELECT r.id FROM below JOIN workflow_runs r ON r.parent_run_id = below.id AND r.parent_run_id IS NOT NULL
+)
+SELECT id FROM below
+"""
+
+
+async def descendants(tx: Tx, run_id: UUID) -> list[UUID]:
+    """All runs below a run, however deep."""
+    return [row.id for row in await tx.fetch(_DESCENDANTS, run_id)]
+
+
+async def any_active(tx: Tx, run_ids: Sequence[UUID]) -> bool:
+    """Whether one of the runs has not ended."""
+    query = "SELECT 1 FROM workflow_runs WHERE id = ANY($1) AND finished_at IS NULL LIMIT 1"
+    return await tx.row(query, run_ids) is not None
+
+
+_COUNTS = """
+SELECT parent_position AS position, status, count(*)::int AS runs FROM workflow_runs
+WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL GROUP BY parent_position, status
+ORDER BY parent_position, status
+"""
+
+
+async def counts(tx: Tx, run_id: UUID) -> dict[int, dict[str, int]]:
+    """How many children a run's tasks have, by position and status."""
+    found: dict[int, dict[str, int]] = {}
+    for row in await tx.fetch(_COUNTS, run_id):
+        found.setdefault(row.position, {})[row.status] = row.runs
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BodyRun:
+    """A run of a body. key: its place as people see it, as `map[3]/` or `outer[0]/inner[2]/`.
+
+    total: how many tasks it has.
+    """
+
+    id: UUID
+    key: str
+    total: int
+    program: ProgramKey
+    input: JsonValue
+
+
+# After a retry there are several with the same index: the newest counts.
+_BODIES = """
+SELECT DISTINCT ON (r.parent_run_id, r.parent_position, r.child_index)
+       r.id, r.parent_run_id, t.node_id, r.child_index, r.workflow_id, r.version, r.body,
+       r.total, r.input
+FROM workflow_runs r JOIN workflow_tasks t ON t.run_id = r.parent_run_id AND t.position = r.parent_position
+WHERE r.parent_run_id = ANY($1) AND r.parent_run_id IS NOT NULL AND r.body <> '' AND r.status <> 'queued'
+ORDER BY r.parent_run_id, r.parent_position, r.child_index, r.id DESC
+LIMIT $2
+"""
+
+
+async def body_runs(tx: Tx, keys: dict[UUID, str], limit: int) -> list[BodyRun]:
+    """The runs of bodies right below the given runs, that have begun. keys: of those, '' for the first."""
+    return [
+        BodyRun(
+            id=row.id,
+            key=f"{keys[row.parent_run_id]}{row.node_id}[{row.child_index}]/",
+            total=row.total,
+            program=ProgramKey(row.workflow_id, row.version, row.body),
+            input=load(row.input),
+        )
+        for row in await tx.fetch(_BODIES, list(keys), limit)
+    ]
