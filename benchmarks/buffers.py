@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import asyncpg
 
 from benchmarks import servers
 from benchmarks.graphs import Graph
+from benchmarks.ours import check
 from benchmarks.ours.client import client
 from benchmarks.ours.fleet import fleet
 from benchmarks.processes import TooSlow
@@ -42,7 +44,7 @@ async def buffers_a_node(where: Servers, url: str, graph: Graph) -> float:
     """Buffers of one run, from its start to its end, over the graph's nodes.
 
     Sessions report what they touched when they end, so this compares two whole lives of a worker: the one
-    with more runs touched more. Raises TooSlow.
+    with more runs touched more. Raises TooSlow, also for a wrong run.
     """
     few, many = (3, 23) if graph.size < 1_000 else (1, 3)
     touched = [await _touched_by(where, url, graph, count) for count in (few, many)]
@@ -51,6 +53,7 @@ async def buffers_a_node(where: Servers, url: str, graph: Graph) -> float:
 
 async def _touched_by(where: Servers, url: str, graph: Graph, runs: int) -> int:
     before = await _touched(where, url)
+    started = []
     async with (
         client(url, where.redis(servers.OURS_IN_REDIS)) as ours,
         fleet(ours, where.folder) as workers,
@@ -58,9 +61,21 @@ async def _touched_by(where: Servers, url: str, graph: Graph, runs: int) -> int:
         await workers.start(1)
         workflow = await ours.save(graph.document("buffers"))
         for _ in range(runs):
-            await ours.start(workflow)
+            started += await ours.start(workflow)
             await _until_ended(ours.look, workflow)
-    return await _touched(where, url) - before
+    touched = await _touched(where, url) - before
+    await _check(url, graph, started)
+    return touched
+
+
+async def _check(url: str, graph: Graph, runs: Sequence[UUID]) -> None:
+    look = await asyncpg.connect(url)
+    try:
+        wrong = await check.wrongs(look, graph, runs)
+    finally:
+        await look.close()
+    if wrong:
+        raise TooSlow(wrong)
 
 
 async def _until_ended(look: asyncpg.Connection, workflow: UUID) -> None:

@@ -47,7 +47,7 @@ async def _run(options: Options, where: Servers, figures: Figures) -> dict[str, 
     facts = {"run": f"{options.rounds} rounds, {options.processes} processes", **await describe(where)}
     for name, value in facts.items():
         say(f"{name:12} {value}")
-    await run_floors(where, figures)
+    await run_floors(options, where, figures)
     for part in (run_rounds, run_calls, run_starts, run_growth, run_history, run_memory):
         try:
             await part(options, where, figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -10,18 +11,41 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 from redis.asyncio import Redis
 
+from benchmarks.floor_postgres import find_pgbench, postgres_floors
+from benchmarks.floor_redis import find_redis_benchmark, redis_floors
+from benchmarks.options import Options
 from benchmarks.processes import say
-from benchmarks.sample import Figures, quantile
+from benchmarks.sample import Figures, Floor, quantile
 from benchmarks.servers import Servers
 
 _TIMES = 300
+_QUICK_SECONDS, _QUICK_DIVISOR = 1.0, 10
 
 
-async def run_floors(where: Servers, figures: Figures) -> None:
-    """Adds the p50 of a one-row commit, a select, a Redis PING and an fdatasync, in ms."""
+async def run_floors(options: Options, where: Servers, figures: Figures) -> None:
+    """Adds what the servers do for our own clients, and for their own benchmark programs where those are.
+
+    Ours are p50s in ms: a one-row commit, a select, a Redis PING and an fdatasync.
+    """
     url = await where.new_database(migrated=False)
+    await _for_our_clients(url, where.redis_url, figures)
+    figures.add("floor fdatasync p50 ms", "disk", _fdatasync_p50())
+    quick = {"seconds": _QUICK_SECONDS} if options.quick else {}
+    for one in await postgres_floors(await where.new_database(migrated=False), find_pgbench(), **quick):
+        _take(one, figures)
+    program, divisor = find_redis_benchmark(), _QUICK_DIVISOR if options.quick else 1
+    for one in await asyncio.to_thread(redis_floors, where.redis_url, program, divisor):
+        _take(one, figures)
+
+
+def _take(floor: Floor, figures: Figures) -> None:
+    figures.floors.append(floor)
+    say(f"  {floor.title}: mean {floor.mean_ms:.3f} ms, {floor.rate:,.0f}/s")
+
+
+async def _for_our_clients(url: str, redis_url: str, figures: Figures) -> None:
     database = await asyncpg.connect(url)
-    redis = Redis.from_url(where.redis_url)
+    redis = Redis.from_url(redis_url)
     try:
         await database.execute(
             "CREATE TABLE floor (id int PRIMARY KEY, value int); INSERT INTO floor VALUES (1, 0)"
@@ -34,7 +58,6 @@ async def run_floors(where: Servers, figures: Figures) -> None:
     finally:
         await database.close()
         await redis.aclose()
-    figures.add("floor fdatasync p50 ms", "disk", _fdatasync_p50())
 
 
 async def _add(figures: Figures, what: str, who: str, call: Callable[[], Awaitable[object]]) -> None:

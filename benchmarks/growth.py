@@ -50,7 +50,7 @@ async def _measure(workers: Fleet, kind: str, graph: Graph, folder: Path, figure
     workflow = await _accept(workers, kind, graph, folder, figures)
     rates, starts = [], []
     for _ in range(1 + _REPEATS[graph.size]):
-        course = await run_graph(workers, graph, workflow, old=graph.size > 100)
+        course = await run_graph(workers, graph, workflow)
         if course.wrong:
             figures.wrong[f"growth-{kind}-{graph.size}", OURS] = course.wrong
             say(f"  {OURS:16} {key} WRONG: {course.wrong}")

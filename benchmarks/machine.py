@@ -13,6 +13,9 @@ from pathlib import Path
 import asyncpg
 from redis import Redis
 
+from benchmarks import floor_postgres, floor_redis
+from benchmarks.floor_postgres import find_pgbench
+from benchmarks.floor_redis import find_redis_benchmark
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.environments import PythonEnvironment
 from benchmarks.processes import ROOT
@@ -34,6 +37,7 @@ async def describe(where: Servers) -> dict[str, str]:
         "Headrace": ", ".join(f"{name} {version(name)}" for name in _OURS) + _commit(),
         "PostgreSQL": await _postgres(where),
         "Redis": _redis(where),
+        "floors by": _floors(),
         "peers": ", ".join(_peers()),
     }
 
@@ -64,6 +68,16 @@ def _said(command: Sequence[str]) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
+def _floors() -> str:
+    pgbench, redis_benchmark = find_pgbench(), find_redis_benchmark()
+    return ", ".join(
+        (
+            _said([str(pgbench), "--version"]) if pgbench else floor_postgres.WITHOUT,
+            _said([str(redis_benchmark), "--version"]) if redis_benchmark else floor_redis.WITHOUT,
+        )
+    )
+
+
 async def _postgres(where: Servers) -> str:
     connection = await asyncpg.connect(where.admin_url)
     try:
@@ -91,4 +105,7 @@ def _peers() -> list[str]:
     bullmq = '"bullmq": "'
     package = (ROOT / "benchmarks/peers/bullmq/package.json").read_text()
     node = _said(["node", "--version"]).removeprefix("v")
-    return [*pinned, f"bullmq {package.partition(bullmq)[2].partition(chr(34))[0]} on Node.js {node}"]
+    return [
+        *dict.fromkeys(pinned),
+        f"bullmq {package.partition(bullmq)[2].partition(chr(34))[0]} on Node.js {node}",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.growth import KINDS, SIZES
+from benchmarks.history import SIZES as HISTORY_SIZES
 from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.report import cell, markdown, table, verdict_table
 from benchmarks.sample import OURS, Figures
@@ -31,7 +32,10 @@ _HOW = """\
 - Headrace's S4 runs from `rq`'s resume, which its workers look for now and then, to the end of the last run
   as a client sees it; a peer's from the moment at which its frozen processes go on, to the end of the last
   node's code. Its submission costs it nothing.
-- Every node and every dependency check of Headrace is a job that RQ's own books show as finished.
+- Every node and every dependency check of Headrace is a job that RQ's own books show as finished: checked for
+  every node of every run in the tables above. Runs whose buffers are counted are checked in PostgreSQL only.
+- The floors in "Alone" are of the same servers in the same run: pgbench commits one row, or selects one, with
+  prepared statements; redis-benchmark asks with one client. Their means are of a whole round trip.
 """
 
 
@@ -48,7 +52,7 @@ def page(figures: Figures, found: Sequence[Verdict], facts: Mapping[str, str], w
         markdown(verdict_table(found)) + "\n",
         "## Growth\n",
         markdown(growth_table(figures)) + "\n",
-        markdown(buffers_table(figures)) + "\n",
+        markdown(history_table(figures)) + "\n",
         _more(figures),
         "## Who ran how\n",
         markdown(peers_table(), numbers=False) + "\n",
@@ -76,18 +80,22 @@ def growth_table(figures: Figures) -> list[list[str]]:
     return [["one run at a time", *(f"{size:,} nodes" for size in SIZES)], *rows]
 
 
-def buffers_table(figures: Figures) -> list[list[str]]:
-    """Buffers a completion by kind, size and fullness of the database."""
-    columns = {
-        "100 nodes": "empty {kind} 100 buffers",
-        "10,000 nodes": "empty {kind} 10000 buffers",
-        "100 nodes beside 1,000,000 old tasks": "full {kind} 100 buffers",
-    }
+def history_table(figures: Figures) -> list[list[str]]:
+    """Nodes/s and buffers a completion by kind, size and fullness of the database."""
+    columns = [
+        (f"{size:,} nodes{beside}", f"{name} {{kind}} {size}")
+        for size in HISTORY_SIZES
+        for name, beside in (("empty", ""), ("full", " beside 1,000,000 old tasks"))
+    ]
     rows = [
-        [kind, *(cell(figures, key.format(kind=kind), OURS, ".1f") for key in columns.values())]
+        [
+            f"{kind}, {what}",
+            *(cell(figures, f"{key.format(kind=kind)} {what}", OURS, form) for _, key in columns),
+        ]
+        for what, form in (("nodes/s", ",.0f"), ("buffers", ".1f"))
         for kind in KINDS
     ]
-    return [["buffers a completion", *columns], *rows]
+    return [["in a database of its own", *(title for title, _ in columns)], *rows]
 
 
 def _more(figures: Figures) -> str:
@@ -98,15 +106,16 @@ def _more(figures: Figures) -> str:
         ("starts inside the process", "S4 starts/s", OURS, ",.0f", "/s"),
         ("starts through HTTP, 16 clients", "starts 16 clients/s", OURS, ",.0f", "/s"),
         ("one client's start, p50", "starts one client p50 ms", OURS, ".2f", "ms"),
-        ("a one-row commit, p50", "floor commit p50 ms", "PostgreSQL", ".3f", "ms"),
-        ("a select, p50", "floor select p50 ms", "PostgreSQL", ".3f", "ms"),
-        ("a Redis PING, p50", "floor ping p50 ms", "Redis", ".3f", "ms"),
+        ("a one-row commit through asyncpg, p50", "floor commit p50 ms", "PostgreSQL", ".3f", "ms"),
+        ("a select through asyncpg, p50", "floor select p50 ms", "PostgreSQL", ".3f", "ms"),
+        ("a Redis PING through redis-py, p50", "floor ping p50 ms", "Redis", ".3f", "ms"),
         ("an fdatasync, p50", "floor fdatasync p50 ms", "disk", ".3f", "ms"),
         ("Redis with idle workers", "memory Redis idle MB", "Redis", ".2f", "MB"),
         ("Redis after S4", "memory Redis loaded MB", "Redis", ".2f", "MB"),
         ("Redis after the results' time to live", "memory Redis after MB", "Redis", ".2f", "MB"),
     ]
     rows = [[text, f"{cell(figures, key, who, form)} {unit}"] for text, key, who, form, unit in lines]
+    rows += [[one.title, f"mean {one.mean_ms:.3f} ms, {one.rate:,.0f} /s"] for one in figures.floors]
     return "## Alone\n\n" + markdown([["", "median"], *rows]) + "\n"
 
 

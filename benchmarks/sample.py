@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 OURS = "Headrace"
 
@@ -20,6 +20,24 @@ class Sample:
     seconds: float
     hops: tuple[float, ...] = ()
     wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a server does at best for so many clients at once. by: the program that measured.
+
+    mean_ms: of one round trip. rate: requests or transactions a second of all clients together.
+    """
+
+    by: str
+    what: str
+    clients: int
+    mean_ms: float
+    rate: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.what}, {self.clients} client{'s' if self.clients > 1 else ''} ({self.by})"
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -37,6 +55,7 @@ class Figures:
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     wrong: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    floors: list[Floor] = field(default_factory=list)
 
     def add(self, what: str, who: str, value: float) -> None:
         self.values.setdefault((what, who), []).append(value)
@@ -73,6 +92,7 @@ class Figures:
             "medians": _nested({key: self.median(*key) for key in self.values}),
             "wrong": _nested(self.wrong),
             "notes": self.notes,
+            "floors": [{key: _rounded(value) for key, value in asdict(one).items()} for one in self.floors],
         }
 
 

@@ -13,7 +13,7 @@ from rq.suspension import resume, suspend
 from benchmarks.graphs import Graph
 from benchmarks.ours import check, through_rq
 from benchmarks.ours.fleet import Fleet
-from benchmarks.ours.through_rq import Books
+from benchmarks.ours.through_rq import FinishedJobs, watched
 from benchmarks.processes import TooSlow
 from benchmarks.sample import OURS, Sample
 from benchmarks.shapes import Shape
@@ -57,34 +57,31 @@ async def _at_once(fleet: Fleet, shape: Shape, workflow: UUID) -> Course:
     return await run_graph(fleet, shape.graph, workflow, shape.runs)
 
 
-async def run_graph(fleet: Fleet, graph: Graph, workflow: UUID, count: int = 1, old: bool = False) -> Course:
-    """Starts runs and waits for them; the clock runs from the first start.
-
-    old: they take longer than RQ keeps dependency jobs, which are not looked for then.
-    """
+async def run_graph(fleet: Fleet, graph: Graph, workflow: UUID, count: int = 1) -> Course:
+    """Starts runs and waits for them; the clock runs from the first start."""
     client = fleet.client
-    before, began = through_rq.books(client.redis), time.monotonic()
-    runs = await client.start(workflow, count)
-    started = time.monotonic()
-    course = Course(0, started - began, runs)
-    await _finish(fleet, workflow, course, began)
-    course.wrong = course.wrong or await _wrongs(fleet, graph, runs, before, old)
+    async with watched(client.redis) as jobs:
+        began = time.monotonic()
+        runs = await client.start(workflow, count)
+        course = Course(0, time.monotonic() - began, runs)
+        await _finish(fleet, workflow, course, began)
+        course.wrong = course.wrong or await _wrongs(fleet, graph, runs, jobs)
     return course
 
 
 async def _drain(fleet: Fleet, shape: Shape, workflow: UUID) -> Course:
     """Starts all runs while the workers are suspended; the clock runs from their release."""
     client = fleet.client
-    before = through_rq.books(client.redis)
     suspend(client.redis)
     await _until_suspended(fleet)
-    began = time.monotonic()
-    runs = await client.start(workflow, shape.runs)
-    course = Course(0, time.monotonic() - began, runs)
-    released = time.monotonic()
-    resume(client.redis)
-    await _finish(fleet, workflow, course, released)
-    course.wrong = course.wrong or await _wrongs(fleet, shape.graph, runs, before, old=False)
+    async with watched(client.redis) as jobs:
+        began = time.monotonic()
+        runs = await client.start(workflow, shape.runs)
+        course = Course(0, time.monotonic() - began, runs)
+        released = time.monotonic()
+        resume(client.redis)
+        await _finish(fleet, workflow, course, released)
+        course.wrong = course.wrong or await _wrongs(fleet, shape.graph, runs, jobs)
     return course
 
 
@@ -97,12 +94,9 @@ async def _finish(fleet: Fleet, workflow: UUID, course: Course, since: float) ->
         course.busy_seconds = await fleet.client.busy_seconds(course.runs)
 
 
-async def _wrongs(fleet: Fleet, graph: Graph, runs: list[UUID], before: Books, old: bool) -> str:
-    client = fleet.client
-    nodes = len(runs) * graph.size
-    return await through_rq.wrongs(client.redis, before, nodes, None if old else runs) or await check.wrongs(
-        client.look, graph, runs
-    )
+async def _wrongs(fleet: Fleet, graph: Graph, runs: list[UUID], jobs: FinishedJobs) -> str:
+    in_rq = await through_rq.wrongs(jobs, graph.size, runs)
+    return in_rq or await check.wrongs(fleet.client.look, graph, runs)
 
 
 async def _until_suspended(fleet: Fleet) -> None:

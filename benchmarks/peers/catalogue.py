@@ -20,6 +20,9 @@ CELERY, DRAMATIQ, BULLMQ, DBOS = "Celery", "dramatiq", "BullMQ", "DBOS"
 
 _SCRIPTS = "benchmarks.peers.scripts"
 
+# As ours: the parser of answers that is written in C.
+_REDIS_CLIENT = ("redis==8.1.0", "hiredis==3.5.0")
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -70,8 +73,8 @@ PEERS = (
     Peer(
         name=CELERY,
         keeps="Redis",
-        settings="prefork, results in Redis, prefetch 4; no gossip, mingle or heartbeats",
-        environment=PythonEnvironment("celery", ("celery[redis]==5.7.0",)),
+        settings="prefork, results in Redis, prefetch 4, hiredis; no gossip, mingle or heartbeats",
+        environment=PythonEnvironment("celery", ("celery[redis]==5.7.0", *_REDIS_CLIENT)),
         database=servers.CELERY_IN_REDIS,
         worker=(
             *("celery", "-A", f"{_SCRIPTS}.celery_app", "worker", "-c", "{processes}", "-l", "WARNING"),
@@ -83,8 +86,8 @@ PEERS = (
     Peer(
         name=DRAMATIQ,
         keeps="Redis",
-        settings="8 threads a process; no results",
-        environment=PythonEnvironment("dramatiq", ("dramatiq[redis]==2.2.1",)),
+        settings="8 threads a process, hiredis; no results",
+        environment=PythonEnvironment("dramatiq", ("dramatiq[redis]==2.2.1", *_REDIS_CLIENT)),
         database=servers.DRAMATIQ_IN_REDIS,
         worker=("dramatiq", f"{_SCRIPTS}.dramatiq_app", "-p", "{processes}", "-t", "8"),
         driver=("python", "-m", f"{_SCRIPTS}.dramatiq_driver"),

@@ -114,6 +114,9 @@ def session(peer: Peer, setting: Setting) -> Iterator[PeerSession]:
         command[0] = peer.environment.program(command[0])
         workers.start(command, 1 if any("{processes}" in part for part in peer.worker) else processes)
         yield PeerSession(peer, workers, driver)
+    # What one peer leaves behind must not be rewritten to the disk in another's time.
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import xml.etree.ElementTree as ET
 import pytest
 from benchmarks import options, spans
 from benchmarks.graphs import layered
-from benchmarks.page import growth_table, page
+from benchmarks.page import growth_table, history_table, page
 from benchmarks.picture import picture
 from benchmarks.report import markdown, table, text
-from benchmarks.sample import OURS, Figures, Sample, quantile
+from benchmarks.sample import OURS, Figures, Floor, Sample, quantile
 from benchmarks.spans import Span
 from benchmarks.targets import verdicts
 
@@ -104,6 +104,30 @@ def test_growth_compares_the_time_a_node_takes() -> None:
     verdict = next(one for one in verdicts(found) if one.text.startswith("chain of 10,000: time"))
     assert (verdict.value, verdict.word) == (2.0, "short")
     assert growth_table(found)[1] == ["chain, nodes/s", "-", "900", "-", "450"]
+
+
+def test_a_large_graph_beside_old_tasks_is_compared_with_one_alone() -> None:
+    found = Figures()
+    for name, rate, buffers in (("empty", 1_200.0, 50.0), ("full", 600.0, 55.0)):
+        found.add(f"{name} fan 10000 nodes/s", OURS, rate)
+        found.add(f"{name} fan 10000 buffers", OURS, buffers)
+    title = "fan of 10,000, 1,000,000 old tasks: "
+    assert word_of(found, f"{title}time") == "short"
+    assert word_of(found, f"{title}buffers") == "held"
+    assert ["fan, nodes/s", "-", "-", "1,200", "600"] in history_table(found)
+    found.wrong["full", OURS] = "a node ran twice"
+    assert word_of(found, f"{title}time") == "not measured"
+    assert ["fan, buffers", "-", "WRONG", "50.0", "WRONG"] in history_table(found)
+
+
+def test_floors_say_who_measured_them() -> None:
+    found = figures(Headrace=0.1)
+    found.floors.append(Floor("pgbench", "one-row commit", 3, 0.3, 10_000))
+    line = "| one-row commit, 3 clients (pgbench) | mean 0.300 ms, 10,000 /s |"
+    assert line in page(found, verdicts(found), {}, "2026-01-01")
+    assert found.as_json()["floors"] == [
+        {"by": "pgbench", "what": "one-row commit", "clients": 3, "mean_ms": 0.3, "rate": 10_000}
+    ]
 
 
 def test_tables_have_the_same_columns_in_every_row() -> None:

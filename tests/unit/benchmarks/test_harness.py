@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from benchmarks import floor_postgres, floor_redis
+from benchmarks.floor_postgres import find_pgbench, postgres_floors
+from benchmarks.floor_redis import read_csv, redis_floors
 from benchmarks.http import connection, late_server
 from benchmarks.ours import check, through_rq
 from benchmarks.ours.client import client
 from benchmarks.ours.fleet import Fleet, fleet
 from benchmarks.ours.run import Course, measure
+from benchmarks.ours.through_rq import FinishedJobs, watched
 from benchmarks.peers.catalogue import PEERS, RQ_GRAPH, RQ_SIMPLE
 from benchmarks.peers.session import Setting, session
 from benchmarks.processes import peak_mb, resident_mb
@@ -82,12 +88,87 @@ async def test_what_the_tables_show_wrong_is_found(workers: Fleet) -> None:
 async def test_what_rqs_books_lack_is_found(workers: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(through_rq, "_SETTLED_SECONDS", 0.2)
     redis = workers.client.redis
-    before = through_rq.books(redis)
+    jobs, late = FinishedJobs(redis), FinishedJobs(redis)
     _, course = await sound(workers, replace(TINY, warm_ups=0))
-    assert await through_rq.wrongs(redis, before, 5, course.runs) == ""
-    assert "5 finished and 0 failed jobs for 6" in await through_rq.wrongs(redis, before, 6, course.runs)
+    assert await through_rq.wrongs(jobs, 5, course.runs) == ""
+    assert "5 finished and 0 failed jobs for 6" in await through_rq.wrongs(jobs, 6, course.runs)
     redis.delete("rq:finished:workflow-dependencies")
-    assert "dependency jobs for 0 of 5" in await through_rq.wrongs(redis, before, 5, course.runs)
+    assert await through_rq.wrongs(jobs, 5, course.runs) == "", "what was seen once is known"
+    assert "dependency jobs name 0 of 5" in await through_rq.wrongs(late, 5, course.runs)
+    redis.delete("rq:finished:workflow-tasks")
+    unseen = FinishedJobs(redis)
+    monkeypatch.setattr(unseen, "counts", lambda: (5, 0))
+    assert "finished jobs name 0 of 5" in await through_rq.wrongs(unseen, 5, course.runs)
+
+
+async def test_nodes_of_other_runs_do_not_stand_in_for_missing_ones(
+    workers: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(through_rq, "_SETTLED_SECONDS", 0.2)
+    jobs = FinishedJobs(workers.client.redis)
+    _, course = await sound(workers, replace(TINY, warm_ups=0))
+    assert "name 0 of 5" in await through_rq.wrongs(jobs, 5, [uuid4()])
+    assert await through_rq.wrongs(jobs, 5, course.runs) == ""
+
+
+async def test_dependency_jobs_that_rq_forgets_during_a_run_are_known(
+    workers: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(through_rq, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(through_rq, "_SETTLED_SECONDS", 0.2)
+    redis = workers.client.redis
+    async with watched(redis) as jobs:
+        _, course = await sound(workers, replace(TINY, warm_ups=0))
+        async with asyncio.timeout(10):
+            while len(jobs.released) < 5:
+                await asyncio.sleep(0.01)
+        redis.delete("rq:finished:workflow-dependencies")
+        assert await through_rq.wrongs(jobs, 5, course.runs) == ""
+
+
+@pytest.mark.parametrize("has_pgbench", [True, False])
+async def test_postgresqls_floor_is_measured_with_and_without_its_program(
+    database_url: str, has_pgbench: bool
+) -> None:
+    pgbench = find_pgbench() if has_pgbench else None
+    assert (pgbench is not None) == has_pgbench
+    found = await postgres_floors(database_url, pgbench, seconds=0.2)
+    assert [(one.what, one.clients) for one in found] == [
+        ("one-row commit", 1),
+        ("one-row commit", 3),
+        ("select", 1),
+        ("select", 3),
+    ]
+    assert {one.by for one in found} == {"pgbench" if has_pgbench else floor_postgres.WITHOUT}
+    assert all(one.mean_ms == pytest.approx(one.clients * 1_000 / one.rate) for one in found)
+
+
+def test_rediss_floor_is_measured_without_its_program(redis_url: str) -> None:
+    found = redis_floors(redis_url, None, divisor=100)
+    assert [one.what for one in found] == [
+        "PING",
+        "PING, 50 a round trip",
+        "LPUSH",
+        "LPUSH, 50 a round trip",
+        "EVALSHA of a push and a pop",
+        "EVALSHA of a push and a pop, 50 a round trip",
+    ]
+    assert {one.by for one in found} == {floor_redis.WITHOUT}
+    assert all(one.mean_ms > 0 and one.rate > 0 for one in found)
+
+
+def test_the_bare_socket_does_not_count_errors(redis_url: str) -> None:
+    with pytest.raises(OSError, match="ERR unknown command"):
+        floor_redis._raw(redis_url, ("NONSENSE",), (1, 1))
+
+
+def test_redis_benchmarks_table_is_read() -> None:
+    said = (
+        "some warning\n"
+        '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms"\n'
+        '"EVALSHA abc 1 key value","28901.73","0.031","0.008","0.015"\n'
+    )
+    assert read_csv(said) == (0.031, 28_901.73)
 
 
 def test_a_peer_is_measured_and_checked(redis_url: str, tmp_path: Path) -> None:
