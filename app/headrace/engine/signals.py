@@ -165,8 +165,8 @@ async def _wake(tx: Tx, run: LockedRun, waiter: Waiter, signal: Signal) -> list[
         await signals.wake_once_resumed(tx, waiter.task, signal.as_wake())
         return []
     queued = await signals.wake(tx, waiter.task, signal.as_wake())
-    await events.append(tx, history.queued([queued]))
-    return [queued.dispatch()]
+    await events.append(tx, history.queued(queued))
+    return [one.dispatch() for one in queued]
 
 
 async def take_buffered(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:

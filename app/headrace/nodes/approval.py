@@ -79,8 +79,7 @@ class Approval(NodeType[ApprovalConfig]):
         if not isinstance(payload.get("by"), str | None):
             yield Problem("by", "must be text")
         if config.form is not None:
-            for one in problems(config.form, payload.get("data")):
-                yield Problem(_below("data", one.path), one.message, one.hint)
+            yield from problems(config.form, payload.get("data"), "data")
 
     async def start(self, context: NodeContext, config: ApprovalConfig) -> Outcome:
         message = context.render(config.message)
@@ -126,7 +125,3 @@ def _output(answer: JsonObject, at: str | None) -> JsonObject:
 
 def _no_option(path: str, config: ApprovalConfig) -> Problem:
     return Problem(path, "is not one of the options", ", ".join(config.options))
-
-
-def _below(path: str, inner: str) -> str:
-    return f"{path}{inner}" if inner.startswith("[") or not inner else f"{path}.{inner}"

@@ -84,8 +84,7 @@ class Question(NodeType[QuestionConfig]):
             yield Problem("answer", str(error))
             return
         if config.answer_schema is not None:
-            for one in problems(config.answer_schema, answer):
-                yield Problem("answer" + (one.path and f".{one.path}"), one.message, one.hint)
+            yield from problems(config.answer_schema, answer, "answer")
 
     async def start(self, context: NodeContext, config: QuestionConfig) -> Outcome:
         question, actor = context.render(config.question), context.render(config.actor)

@@ -111,10 +111,11 @@ class Waiter:
 
 _WAITER_COLUMNS = "t.run_id, t.position, t.node_id, t.signal, t.delivery, t.is_paused"
 
+# `+ 0`: ordered by its index, PostgreSQL would read the whole run by its primary key.
 _WAITING = f"""
 SELECT {_WAITER_COLUMNS} FROM workflow_tasks t
 WHERE t.run_id = $1 AND t.signal = $2 AND t.status = 'waiting' AND ($3::text IS NULL OR t.node_id = $3)
-ORDER BY t.position LIMIT 1 FOR NO KEY UPDATE
+ORDER BY t.position + 0 LIMIT 1 FOR NO KEY UPDATE
 """
 
 
@@ -144,10 +145,12 @@ EXISTS (
 """
 
 _COULD_TAKE = f"""
-SELECT {_WAITER_COLUMNS} FROM workflow_tasks t
-JOIN unnest($1::uuid[], $2::int[]) AS g(run_id, position) USING (run_id, position)
-WHERE t.signal IS NOT NULL AND {_UNTAKEN}
-ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+WITH given AS (
+  SELECT {_WAITER_COLUMNS} FROM workflow_tasks t
+  JOIN unnest($1::uuid[], $2::int[]) AS g(run_id, position) USING (run_id, position)
+  ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
+)
+SELECT {_WAITER_COLUMNS} FROM given t WHERE {_UNTAKEN} ORDER BY t.run_id, t.position
 """
 
 
@@ -183,10 +186,10 @@ WHERE t.run_id = $1 AND t.position = $2 AND t.status = 'waiting'
 """
 
 
-async def wake(tx: Tx, task: TaskId, wake: JsonObject) -> Queued:
+async def wake(tx: Tx, task: TaskId, wake: JsonObject) -> list[Queued]:
     """waiting -> queued for a task that this transaction has locked. wake: what it is told."""
     rows = await tx.fetch(_WAKE, task.run_id, task.position, dump(wake))
-    return queued(rows[0])
+    return [queued(row) for row in rows]
 
 
 async def wake_once_resumed(tx: Tx, task: TaskId, wake: JsonObject) -> None:

@@ -12,7 +12,7 @@ from headrace.graph.decide import Ended
 from headrace.graph.holding import Hold
 from headrace.graph.ids import TaskId
 from headrace.graph.states import ENDED, NOT_ENDED, TASK_MOVES, TaskStatus
-from headrace.store import claims, holds, recovery, releases, shortcut
+from headrace.store import claims, holds, recovery, releases, shortcut, signals
 from headrace.store.claims import Delivery, Settlement
 from headrace.store.db import Database, Record, Tx
 from headrace.store.recovery import Lost
@@ -65,6 +65,11 @@ def _hand_over(tx: Tx, token: int) -> Awaitable[Outcome]:
     return shortcut.complete(tx, done, Holder(RUN, TOKEN, 30.0))
 
 
+async def _signal(tx: Tx) -> None:
+    for task in ALL:
+        await signals.wake(tx, task, {"signal": {}})
+
+
 TOKENS = dict.fromkeys(ALL, TOKEN)
 OPERATIONS = [
     _operation(
@@ -95,6 +100,7 @@ OPERATIONS = [
     ),
     _operation("abandon", T.CANCELLED, set(NOT_ENDED), lambda tx: releases.abandon(tx, RUN, "reason")),
     _operation("wake", T.QUEUED, {T.WAITING}, lambda tx: recovery.wake(tx, 100)),
+    _operation("signal", T.QUEUED, {T.WAITING}, lambda tx: _signal(tx)),
     _operation(
         "hold",
         T.WAITING,

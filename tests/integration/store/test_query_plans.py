@@ -14,13 +14,14 @@ from headrace.graph.ids import TaskId
 from headrace.graph.join import Tally
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import TaskStatus
-from headrace.store import claims, events, recovery, releases, results, runs, shortcut
+from headrace.store import asking, claims, events, recovery, releases, results, runs, shortcut, signals
 from headrace.store.claims import Delivery, Settlement
 from headrace.store.db import Database, Record, Tx
 from headrace.store.events import Cursor
 from headrace.store.recovery import Lost
 from headrace.store.releases import Move
 from headrace.store.shortcut import Completion, Holder
+from headrace.store.signals import Waiter
 from headrace.store.tasks import Queued
 from support.rows import sql
 
@@ -77,6 +78,8 @@ def _index(node: JsonObject) -> str:
 
 BY_KEY = "workflow_tasks_pkey(run_id, position)"
 BY_RUN = "workflow_tasks_pkey(run_id)"
+UNTAKEN = "workflow_signals_untaken_idx"
+WAITER = Waiter(TASK, "n3", "go", 1, is_paused=False)
 
 Act = Callable[[Tx], Awaitable[object]]
 HOT: dict[str, tuple[Act, set[str]]] = {
@@ -148,6 +151,14 @@ HOT: dict[str, tuple[Act, set[str]]] = {
     "cancel": (
         lambda tx: releases.cancel(tx, RUN, {task.position: "" for task in TASKS}, "r"),
         {BY_KEY},
+    ),
+    "could_take": (lambda tx: signals.could_take(tx, TASKS), {BY_KEY, UNTAKEN}),
+    "waiting_for": (lambda tx: signals.waiting_for(tx, RUN, "go", None), {"workflow_tasks_signal_idx"}),
+    "overlooked": (lambda tx: signals.overlooked(tx, 100), {"workflow_tasks_signal_idx", UNTAKEN}),
+    "oldest_buffered": (lambda tx: signals.oldest_buffered(tx, WAITER), {UNTAKEN}),
+    "open_ones": (
+        lambda tx: asking.open_ones(tx, "approval", None, 100, 0),
+        {"workflow_tasks_signal_idx", "workflow_runs_pkey(id)"},
     ),
     "events": (
         lambda tx: events.after(tx, RUN, Cursor()),

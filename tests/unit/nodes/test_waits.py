@@ -101,9 +101,9 @@ def test_wait_signal_refuses_what_its_schema_does() -> None:
     strict: JsonObject = {"payloadSchema": {"type": "object", "required": ["n"]}}
 
     assert refusals(WaitSignal(), strict, {"n": 1}) == []
-    assert refusals(WaitSignal(), strict, {}) == [""]
+    assert refusals(WaitSignal(), strict, {}) == ["n"]
     assert refusals(WaitSignal(), {}, [1, "anything"]) == []
-    assert faults(WaitSignal(), {"payloadSchema": {"type": "nonsense"}}) == ["payloadSchema"]
+    assert faults(WaitSignal(), {"payloadSchema": {"type": "nonsense"}}) == ["payloadSchema.type"]
 
 
 # approval
@@ -168,7 +168,7 @@ def test_an_approval_reads_the_older_names() -> None:
         ({"options": ["a", " "]}, ["options"]),
         ({"options": ["a", "timeout"]}, ["options"]),
         ({"defaultOption": "maybe"}, ["defaultOption"]),
-        ({"form": {"properties": 7}}, ["form"]),
+        ({"form": {"properties": 7}}, ["form.properties"]),
     ],
 )
 def test_wrong_approvals(settings: JsonObject, paths: list[str]) -> None:

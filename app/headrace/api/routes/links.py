@@ -55,7 +55,8 @@ async def decide(token: str, house: Shared, request: Request) -> HTMLResponse:
     except (NotFound, WrongState):
         return _gone()
     except InvalidInput as error:
-        page = approval_page.ask(link.option, asked.asked, [one.message for one in error.problems])
+        faults = [f"{one.path.removeprefix('data.')}: {one.message}" for one in error.problems]
+        page = approval_page.ask(link.option, asked.asked, faults)
         return _page(page, HTTPStatus.UNPROCESSABLE_ENTITY)
     return _page(approval_page.thank(link.option))
 
