@@ -15,7 +15,7 @@ from itertools import product
 from typing import TypeAlias, TypeVar
 
 from headrace.graph.edges import Ending, On, PlanEdge, resolve_edges
-from headrace.graph.join import EdgeOutcome, Join, Tally, Verdict, decide_join
+from headrace.graph.join import EdgeOutcome, Join, Tally, Verdict
 from headrace.graph.plan import Plan, PlanNode
 from headrace.graph.states import TaskStatus
 
@@ -40,7 +40,7 @@ class Caps:
     """states: how many possibilities are told apart at once. steps: work for all questions together."""
 
     states: int = 4096
-    steps: int = 300_000
+    steps: int = 500_000
 
 
 CAPS = Caps()
@@ -164,16 +164,6 @@ def _shrunk(join: Join, tally: Tally) -> Tally:
         min(count, 1) for count in (tally.unresolved, tally.failed, tally.cancelled)
     )
     return Tally(rest + taken + unresolved + failed + cancelled, unresolved, taken, failed, cancelled)
-
-
-@lru_cache
-def runs_on(join: Join) -> frozenset[EdgeOutcome]:
-    """The outcomes of its only in-edge after which a node with this join runs."""
-    return frozenset(
-        letter
-        for letter in EdgeOutcome
-        if decide_join(join, tally_with(join, NOTHING_YET, letter)) is Verdict.RUN
-    )
 
 
 def _letters(

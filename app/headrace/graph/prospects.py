@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headrace.graph.edges import PlanEdge
-from headrace.graph.join import EdgeOutcome, Rule, Verdict, decide_join
-from headrace.graph.outlook import NOTHING_YET, Outlook, Unknown, runs_on, tally_with
+from headrace.graph.join import Rule, Verdict
+from headrace.graph.outlook import NOTHING_YET, Outlook, Unknown
 from headrace.graph.plan import Plan
-from headrace.graph.states import TaskStatus
-from headrace.graph.walk import arrivals, tell
+from headrace.graph.walk import Arrival, Question, Story, arrivals, tell
 
 _COUNTING = (Rule.ALL_SUCCESS, Rule.QUORUM)
-_ONLY_TAKEN = frozenset({EdgeOutcome.TAKEN})
+_ONLY_IF_IT_RAN = frozenset({Verdict.RUN})
 
 
 @dataclass(slots=True)
@@ -37,18 +35,24 @@ def prospects(outlook: Outlook, references: Mapping[str, frozenset[str]]) -> Pro
 
 
 class _Questions:
-    """verdicts: by position, all that a node may get; without those that are not known."""
+    """verdicts: by `may_fail` and position, all that a node may get; nothing of those that are unknown.
+
+    leading: by position, the verdicts on a node's gate after which it may run.
+    """
 
     def __init__(self, outlook: Outlook, references: Mapping[str, frozenset[str]]) -> None:
         self.outlook, self.references = outlook, references
         self.plan: Plan = outlook.plan
-        self.verdicts: dict[int, frozenset[Verdict]] = {}
+        self.gates = _gates(self.plan)
+        self.verdicts: dict[bool, dict[int, frozenset[Verdict]]] = {True: {}, False: {}}
+        self.leading: dict[int, frozenset[Verdict | None]] = {}
         self.found = Prospects()
         self._absences: dict[tuple[int, int], str | None] = {}
 
     def ask(self) -> Prospects:
         unknown: dict[str, None] = {}
-        for question in (self._verdict, self._starvation, self._references):
+        is_counting = any(node.join.rule in _COUNTING for node in self.plan.nodes)
+        for question in (self._life, *((self._starvation,) if is_counting else ()), self._references):
             for node in self.plan.nodes:
                 try:
                     question(node.position)
@@ -57,41 +61,41 @@ class _Questions:
         self.found.unknown = list(unknown)
         return self.found
 
-    def _verdict(self, position: int) -> None:
-        self.verdicts[position] = frozenset(filter(None, self._all_verdicts(position)))
-        if Verdict.RUN not in self.verdicts[position]:
+    def _life(self, position: int) -> None:
+        met = self._met(position, may_fail=True)
+        self.leading[position] = frozenset(one.gate for one in met if one.verdict is Verdict.RUN)
+        if not self.leading[position]:
             self.found.never.append(self.plan.nodes[position].id)
-
-    def _all_verdicts(self, position: int) -> Iterator[Verdict | None]:
-        match self.plan.into(position):
-            case []:
-                yield Verdict.RUN
-            case [edge]:
-                yield from self._after(edge)
-            case _:
-                yield from (one.verdict for one in arrivals(self.outlook, position))
-
-    def _after(self, edge: PlanEdge) -> Iterator[Verdict | None]:
-        """The verdicts on a node with only this in-edge. Raises Unknown."""
-        if edge.source not in self.verdicts:
-            raise Unknown
-        join = self.plan.nodes[edge.target].join
-        for before in self.verdicts[edge.source]:
-            for way in self.outlook.ways(edge.source, before, [edge]):
-                yield decide_join(join, tally_with(join, NOTHING_YET, way.letters[0]))
 
     def _starvation(self, position: int) -> None:
         node = self.plan.nodes[position]
-        may_run = Verdict.RUN in self.verdicts.get(position, ())
-        if not may_run or node.join.rule not in _COUNTING or len(node.in_edges) < 2:
+        met = self._met(position, may_fail=False)
+        if node.join.rule not in _COUNTING or not self.leading.get(position):
             return
-        for one, story in arrivals(self.outlook, position, may_fail=False).items():
+        for one, story in met.items():
             if one.verdict is Verdict.SKIP and one.tally.taken:
                 self.found.starved.setdefault(node.id, tell(story))
 
+    def _met(self, position: int, may_fail: bool) -> Mapping[Arrival, Story]:
+        """All that the node may meet; notes the verdicts. Raises Unknown."""
+        if self.plan.nodes[position].in_edges:
+            met = arrivals(self.outlook, position, Question(may_fail, gate=self._gate(position, may_fail)))
+        else:
+            met = {Arrival(Verdict.RUN, NOTHING_YET, None, False): None}
+        self.verdicts[may_fail][position] = frozenset(one.verdict for one in met if one.verdict is not None)
+        return met
+
+    def _gate(self, position: int, may_fail: bool = True) -> tuple[int, frozenset[Verdict]] | None:
+        gate = self.gates[position]
+        if gate is None:
+            return None
+        if gate not in self.verdicts[may_fail]:
+            raise Unknown
+        return gate, self.verdicts[may_fail][gate]
+
     def _references(self, position: int) -> None:
         node = self.plan.nodes[position]
-        if Verdict.RUN not in self.verdicts.get(position, ()):
+        if not self.leading.get(position):
             return
         for name in sorted(self.references.get(node.id, ())):
             other = self.plan.by_id[name]
@@ -101,27 +105,38 @@ class _Questions:
                 self.found.missing[node.id, name] = told
 
     def _absence(self, position: int, other: int) -> str | None:
-        """How a node may run although another has not completed; None when it cannot. Raises Unknown.
+        """How a node may run although one before it has not completed; None when it cannot. Raises Unknown.
 
-        Where a node runs only after its one parent did, the question is the parent's.
+        Where a node runs only if its gate did, what is missing before the gate is the gate's question.
         """
-        into = self.plan.into(position)
-        while len(into) == 1 and runs_on(self.plan.nodes[position].join) == _ONLY_TAKEN:
+        while (gate := self.gates[position]) is not None and gate > other:
+            if self.leading[position] != _ONLY_IF_IT_RAN:
+                gate = None
+                break
             self.outlook.spend(1)
-            position = into[0].source
-            if position == other:
-                return self._failure_that_takes(into[0])
-            into = self.plan.into(position)
-        if into and (position, other) not in self._absences:
-            self._absences[position, other] = self._absence_at_join(position, other)
-        return self._absences.get((position, other))
+            position = gate
+        if (position, other) not in self._absences:
+            begin = None if gate is None else self._gate(position)
+            self._absences[position, other] = self._missing_at(position, Question(True, other, begin))
+        return self._absences[position, other]
 
-    def _failure_that_takes(self, edge: PlanEdge) -> str | None:
-        ways = self.outlook.ways(edge.source, Verdict.RUN, [edge])
-        failed = [way for way in ways if way.status is TaskStatus.FAILED]
-        return next((way.told for way in failed if way.letters[0] is EdgeOutcome.TAKEN), None)
+    def _missing_at(self, position: int, question: Question) -> str | None:
+        met = arrivals(self.outlook, position, question)
+        return next((tell(met[one]) for one in met if one.verdict is Verdict.RUN and one.is_missing), None)
 
-    def _absence_at_join(self, position: int, other: int) -> str | None:
-        met = arrivals(self.outlook, position, watched=[other])
-        absent = (one for one in met if one.verdict is Verdict.RUN and one.missing)
-        return next((tell(met[one]) for one in absent), None)
+
+def _gates(plan: Plan) -> list[int | None]:
+    """For each node the last one that all paths to it lead through, if there is one."""
+    gates: list[int | None] = []
+    for node in plan.nodes:
+        sources: list[int | None] = [edge.source for edge in plan.into(node.position)]
+        gate = sources[0] if sources else None
+        for source in sources[1:]:
+            while gate != source and gate is not None and source is not None:
+                if gate > source:
+                    gate = gates[gate]
+                else:
+                    source = gates[source]
+            gate = gate if gate == source else None
+        gates.append(gate)
+    return gates
