@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.graph.states import ENDED, TaskStatus
 from headrace.store.db import Database, Record, Tx
 from headrace.store.guards import ENDED_LIST
+from headrace.store.recovery import CHILDREN
 from headrace.store.runs import ProgramKey
 
 
@@ -93,6 +94,37 @@ _BROKEN = {
         "A task ended long ago and its successors were not told",
         f"SELECT {_TASK} AS example FROM workflow_tasks t"
         f" WHERE t.finished_at IS NOT NULL AND NOT t.propagated AND t.finished_at < {_LATE}",
+    ),
+    "children_go_on": (
+        "A task waits for children, and none of them can still tell it anything",
+        f"""
+        SELECT {_TASK} AS example FROM workflow_tasks t
+        WHERE t.status = 'waiting' AND t.waits_for = '{CHILDREN}' AND t.wake IS NULL AND NOT t.is_paused
+          AND NOT EXISTS (
+            SELECT 1 FROM task_children c JOIN workflow_runs r
+              ON r.parent_run_id = c.run_id AND r.parent_position = c.position
+            WHERE c.run_id = t.run_id AND c.position = t.position
+              AND NOT r.is_reported AND r.status <> 'queued')
+        """,
+    ),
+    "children_at_once": (
+        "More children of a task run than may run together",
+        """
+        SELECT c.run_id || '-' || c.position AS example FROM task_children c JOIN workflow_runs r
+          ON r.parent_run_id = c.run_id AND r.parent_position = c.position
+        WHERE NOT r.is_reported AND r.status IN ('running', 'paused')
+        GROUP BY c.run_id, c.position, c.at_once HAVING count(*) > c.at_once
+        """,
+    ),
+    "children_end_with_their_parent": (
+        "A child goes on although its task ended long ago and has not abandoned it",
+        f"""
+        SELECT r.id::text AS example FROM workflow_runs r JOIN workflow_tasks t
+          ON t.run_id = r.parent_run_id AND t.position = r.parent_position
+        WHERE r.finished_at IS NULL AND r.verdict IS NULL AND NOT r.is_reported AND t.finished_at < {_LATE}
+          AND NOT EXISTS (SELECT 1 FROM task_children c
+                          WHERE c.run_id = t.run_id AND c.position = t.position AND c.abandons)
+        """,
     ),
     "each_end_is_told_once": (
         "A task's end does not stand in the history exactly once",

@@ -142,11 +142,11 @@ async def test_a_quiet_stream_is_kept_open_and_outlives_postgres(
     run_id = await started(client, await saved(client, chain(1)))
     answers = iter([StoreUnavailable(), EventPage((), None)])
 
-    async def events_after(engine: Engine, run: UUID, cursor: Cursor) -> EventPage:
+    async def events_after(engine: Engine, run: UUID, cursor: Cursor, with_children: bool) -> EventPage:
         answer = next(answers, None)
         if isinstance(answer, StoreUnavailable):
             raise answer
-        return answer or await reading.events_after(engine, run, cursor)
+        return answer or await reading.events_after(engine, run, cursor, with_children)
 
     monkeypatch.setattr(events, "events_after", events_after)
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0)

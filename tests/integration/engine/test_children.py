@@ -438,3 +438,24 @@ async def test_random_orders_of_delivery_come_to_the_same(engine: Engine) -> Non
         expected = [[10, 20, 10 * number] for number in (1, 2, 3, 4)]
         assert await output_of(engine, run.run_id, "outer") == expected
     assert await verify(engine.db) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        ("DELETE FROM task_children", "children_go_on"),
+        ("UPDATE workflow_runs SET is_reported = true WHERE body <> ''", "children_go_on"),
+        ("UPDATE task_children SET at_once = 1", "children_at_once"),
+        (
+            "UPDATE workflow_tasks SET status = 'cancelled', finished_at = now() - interval '1 hour',"
+            " outcomes = '', waits_for = NULL WHERE waits_for = 'children'",
+            "children_end_with_their_parent",
+        ),
+    ],
+)
+async def test_verify_finds_families_that_are_broken(engine: Engine, damage: str, name: str) -> None:
+    run = await started(engine, workflow([a_map("map", WAIT, items=[1, 2, 3], maxConcurrency=2)], []))
+    await drain(engine, run.dispatches)
+    assert await verify(engine.db) == []
+    await sql(engine.db, damage)
+    assert name in {finding.name for finding in await verify(engine.db)}
