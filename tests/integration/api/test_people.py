@@ -189,19 +189,17 @@ async def test_looking_at_a_link_decides_nothing(client: httpx.AsyncClient, engi
     assert (await client.head(url)).status_code == 405
     assert len((await client.get("/approvals")).json()["items"]) == 1
 
-    assert (await client.post(url)).status_code == 200
-    other = await link_of_closed(client, f"{run_id}-0")
-    assert other == 409
+    assert page.headers["referrer-policy"] == "same-origin"
+    strange = await client.post(url, headers={"Origin": "https://evil.example"})
+    assert strange.status_code == 403
+    assert (await client.post(url, headers={"Origin": "http://localhost:3000"})).status_code == 200
+    assert (await client.get(f"/approvals/{run_id}-0/links")).status_code == 409
     for late in (await client.get(url), await client.post(url)):
         assert late.status_code == 410
     await go_on(engine)
     decided = await output_of(engine, f"{run_id}-0")
     assert isinstance(decided, dict)
     assert (decided["decision"], decided["by"]) == ("approve", "ada@example.com")
-
-
-async def link_of_closed(client: httpx.AsyncClient, task_id: str) -> int:
-    return (await client.get(f"/approvals/{task_id}/links")).status_code
 
 
 async def test_one_of_many_uses_of_links_decides(client: httpx.AsyncClient, engine: Engine) -> None:

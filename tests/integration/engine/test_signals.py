@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -219,6 +220,24 @@ async def test_a_time_out_fails_or_takes_its_branch(engine: Engine) -> None:
         "late": "completed",
     }
     assert await statuses_of(engine, plain) == {"wait": "failed"}
+
+
+async def test_no_signal_is_lost_between_its_sender_and_the_wait(engine: Engine) -> None:
+    """Sent while its task begins to wait, it is taken at once: nobody sweeps here."""
+    workflow_id = await create_workflow(engine, ONE)
+
+    async def race(number: int) -> UUID:
+        started = await start_run(engine, StartRequest(workflow_id))
+        parking = asyncio.create_task(drain(engine, started.dispatches))
+        for _ in range(number % 40):
+            await asyncio.sleep(0)
+        await signalled(engine, started.run_id, number)
+        await parking
+        return started.run_id
+
+    for batch in range(0, 200, 8):
+        runs = await asyncio.gather(*(race(number) for number in range(batch, batch + 8)))
+        assert [await status_of(engine, run_id) for run_id in runs] == ["succeeded"] * 8
 
 
 async def test_the_sweep_finds_a_signal_that_a_crash_left(engine: Engine) -> None:

@@ -25,7 +25,8 @@ router = APIRouter(prefix="/a", tags=["people"], include_in_schema=False, defaul
 
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # With `no-referrer`, browsers would send `Origin: null` with the button, as a strange page does.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
