@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from headrace.engine import history
+from headrace.engine import history, turns
 from headrace.engine.program import Engine
-from headrace.engine.start import StartRequest, start_within
+from headrace.engine.starting import StartRequest, start_within
 from headrace.errors import HeadraceError
 from headrace.graph.decide import is_unhandled, run_verdict
 from headrace.graph.dispatch import Dispatch, Release
@@ -29,9 +29,17 @@ async def finish(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dis
     await events.append(tx, history.run_ended(run.id, decided.status, reason))
     if run.parent is not None:
         return [Release((run.parent,))]
+    follows = await _next_turns(engine, tx, run.id, plan) if plan.concurrency else []
     if decided.status is RunStatus.FAILED and plan.failure_workflow is not None:
-        return await _start_failure_workflow(engine, tx, run.id, plan.failure_workflow)
-    return []
+        follows += await _start_failure_workflow(engine, tx, run.id, plan.failure_workflow)
+    return follows
+
+
+async def _next_turns(engine: Engine, tx: Tx, run_id: UUID, plan: Plan) -> list[Dispatch]:
+    run = await run_reading.get(tx, run_id)
+    if run is None or run.concurrency_key is None or plan.concurrency is None:
+        return []
+    return await turns.next_turns(engine, tx, run.concurrency_key, plan.concurrency.limit)
 
 
 async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:

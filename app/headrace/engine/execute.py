@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.engine.admission import admit, keep
 from headrace.engine.halving import spared
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
+from headrace.engine.variables import TaskVariables
 from headrace.errors import HeadraceError
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
@@ -23,7 +25,6 @@ from headrace.nodes.lanes import NO_LANES, AttemptFailed, Lanes, failure_of
 from headrace.store import claims, events
 from headrace.store.db import Tx
 from headrace.store.ids import new_token
-from headrace.store.recovery import RETRY
 from headrace.store.tasks import Queued
 
 _log = Log("headrace.engine")
@@ -109,12 +110,21 @@ async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> 
     limit = asyncio.timeout(execution.node.attempt_timeout)
     try:
         async with limit:
-            return Finished(execution, await _step(execution, http, lanes))
+            return Finished(execution, await _guarded(execution, http, lanes))
     except (Exception, SystemExit) as error:
         if limit.expired() and not isinstance(error, HeadraceError):
             message = f"the attempt took longer than {execution.node.attempt_timeout:g} s"
             return Finished(execution, Failed(message, kind="Timeout"))
         return _crashed(execution, error)
+
+
+async def _guarded(execution: Execution, http: Http, lanes: Lanes) -> Outcome:
+    """The node's answer, unless a limit or a kept result comes first."""
+    if (instead := await admit(execution)) is not None:
+        return instead
+    outcome = await _step(execution, http, lanes)
+    await keep(execution, outcome)
+    return outcome
 
 
 def _known(execution: Execution) -> Outcome | None:
@@ -126,7 +136,9 @@ def _known(execution: Execution) -> Outcome | None:
 
 def is_instant(execution: Execution) -> bool:
     """Whether `perform_at_once` may run it."""
-    return _known(execution) is not None or execution.program.types[execution.task.position].is_instant
+    if _known(execution) is not None:
+        return True
+    return execution.program.types[execution.task.position].is_instant and not execution.node.is_guarded
 
 
 def perform_at_once(execution: Execution, http: Http) -> Finished:
@@ -147,7 +159,7 @@ def perform_at_once(execution: Execution, http: Http) -> Finished:
 def _step(execution: Execution, http: Http, lanes: Lanes) -> Coroutine[None, None, Outcome]:
     position = execution.task.position
     kind, config = execution.program.types[position], execution.program.configs[position]
-    step = kind.resume if execution.claim.waits_for not in (None, RETRY) else kind.start
+    step = kind.resume if execution.is_resumed else kind.start
     return step(_context(execution, http, lanes), config)
 
 
@@ -173,4 +185,10 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         wake=execution.claim.wake,
         drawn=frozenset(edge.branch for edge in edges if edge.branch),
         lanes=lanes,
+        variables=_variables(execution),
     )
+
+
+def _variables(execution: Execution) -> TaskVariables:
+    names = execution.run.names
+    return TaskVariables(execution.db, execution.task, str(names["rootId"]), str(names["workflowId"]))

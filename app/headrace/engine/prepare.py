@@ -18,9 +18,9 @@ from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
 from headrace.store import results, run_reading
 from headrace.store.claims import Claim
-from headrace.store.db import Tx
+from headrace.store.db import Database, Tx
 from headrace.store.payloads import INLINE_LIMIT
-from headrace.store.recovery import CHILDREN
+from headrace.store.recovery import CHILDREN, RETRY
 
 
 @dataclass(slots=True)
@@ -30,8 +30,18 @@ class Execution:
     claim: Claim
     run: KnownRun
     scope: Scope
+    db: Database
     failure: Failed | None = None
     log: list[LogLine] = field(default_factory=list)
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the node goes on after a wait of its own."""
+        return self.claim.waits_for not in (None, RETRY)
+
+    def say(self, kind: str, message: str) -> None:
+        """Writes a line into the run's log, committed with the settlement."""
+        self.log.append(LogLine("info", kind, message))
 
     @property
     def task(self) -> TaskId:
@@ -58,7 +68,10 @@ async def prepare(
     found |= await results.results(tx, sorted(missing))
     told = [one.task for one in claimed if one.waits_for == CHILDREN and one.wake is not None]
     news = await child_results(engine, tx, told) if told else {}
-    return [_told(_execution(one, known[one.task.run_id], found), news.get(one.task)) for one in claimed]
+    return [
+        _told(_execution(engine.db, one, known[one.task.run_id], found), news.get(one.task))
+        for one in claimed
+    ]
 
 
 def _told(execution: Execution, news: JsonValue | TooLarge) -> Execution:
@@ -77,10 +90,14 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
     if missing:
         contexts = await run_reading.contexts(tx, missing)
         programs = await engine.programs.load(tx, [context.program for context in contexts.values()])
+        bodies = [context.id for context in contexts.values() if context.parent_run_id and context.body]
+        outermost = await run_reading.outermost(tx, bodies) if bodies else {}
         for run_id, context in contexts.items():
             mocks = context.mocks if isinstance(context.mocks, dict) else {}
             is_body = context.parent_run_id is not None and bool(context.body)
-            known[run_id] = KnownRun(programs[context.program], run_names(context), mocks, is_body)
+            known[run_id] = KnownRun(
+                programs[context.program], run_names(context, outermost.get(run_id, run_id)), mocks, is_body
+            )
             if context.input_size <= INLINE_LIMIT:
                 engine.runs.keep(run_id, known[run_id])
     return known
@@ -94,17 +111,17 @@ def _needed(claimed: Sequence[Claim], known: Mapping[UUID, KnownRun]) -> set[Tas
     }
 
 
-def _execution(claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) -> Execution:
+def _execution(db: Database, claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) -> Execution:
     plan, (run_id, position) = run.program.plan, claimed.task
     positions = needed(plan, position, claimed.released_by)
     inputs = {one: found[TaskId(run_id, one)] for one in positions}
     taken = taken_into(plan, position, claimed.released_by, inputs)
     try:
         scope = node_scope(plan, position, taken, inputs, run.names)
-        return Execution(claimed, run, _in_body(scope, run.names) if run.is_body else scope)
+        return Execution(claimed, run, _in_body(scope, run.names) if run.is_body else scope, db)
     except HeadraceError as error:
         failure = Failed(error.message, kind=error.code, retryable=False)
-        return Execution(claimed, run, Scope(None, {}), failure)
+        return Execution(claimed, run, Scope(None, {}), db, failure)
 
 
 def _in_body(scope: Scope, run: JsonObject) -> Scope:
@@ -113,10 +130,11 @@ def _in_body(scope: Scope, run: JsonObject) -> Scope:
     return Scope(scope.input, {**given, **scope.names}) if isinstance(given, dict) else scope
 
 
-def run_names(context: run_reading.RunContext) -> JsonObject:
-    """What `run` is in templates and conditions."""
+def run_names(context: run_reading.RunContext, outermost: UUID) -> JsonObject:
+    """What `run` is in templates and conditions. outermost: the run whose body this one runs, or itself."""
     return {
         "id": str(context.id),
+        "rootId": str(outermost),
         "workflowId": str(context.workflow_id),
         "version": context.version,
         "input": context.input,

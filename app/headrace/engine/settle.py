@@ -9,6 +9,7 @@ from functools import partial
 from typing import assert_never
 
 from headrace.engine import history
+from headrace.engine.admission import give_back
 from headrace.engine.execute import Finished
 from headrace.engine.halving import in_halves
 from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
@@ -21,7 +22,7 @@ from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.outcome import Done, Failed, Spawned, Waiting
+from headrace.graph.outcome import Done, Failed, Held, Spawned, Waiting
 from headrace.graph.retry import next_try
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
@@ -78,6 +79,8 @@ async def settle(
     if ended or handed.settled:
         dispatches.append(Release((*handed.settled, *ended)))
     dispatches += await _signalled(engine, written.values())
+    held_keys = [entry.finished.execution for entry in written.values() if entry.settlement.held_for is None]
+    dispatches += await give_back(engine, held_keys)
     dispatches += [job for entry in written.values() for job in entry.jobs]
     return Settled(dispatches, handed.released, handed.taken, late)
 
@@ -178,6 +181,10 @@ def _entry(finished: Finished, jitter: float) -> _Entry:
             settlement = _parked(execution, outcome.seconds, outcome.for_what)
             settlement = replace(settlement, signal=outcome.signal, memory=outcome.memory)
             notes = []
+        case Held():
+            settlement = _parked(execution, outcome.seconds, None)
+            settlement = replace(settlement, held_for=outcome.held_for)
+            notes = []
         case Spawned():
             spawning = Spawning(execution, outcome, new_id() if outcome.is_detached else None)
             settlement, notes = _spawning(spawning)
@@ -243,7 +250,7 @@ def _ended_badly(execution: Execution, failure: Failed) -> tuple[claims.Settleme
     return settlement, resolution.warnings
 
 
-def _parked(execution: Execution, wait: float | None, for_what: str) -> claims.Settlement:
+def _parked(execution: Execution, wait: float | None, for_what: str | None) -> claims.Settlement:
     return claims.Settlement(
         execution.task, execution.claim.token, TaskStatus.WAITING, wake_seconds=wait, waits_for=for_what
     )

@@ -2,117 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from uuid import UUID
 
-from headrace.engine.beginning import Beginning, begin
-from headrace.engine.program import Engine, Program
-from headrace.errors import IdempotencyConflict, InvalidInput, NotFound, Problem
-from headrace.graph.bodies import path_of_one
+from headrace.engine.control import cancel_run
+from headrace.engine.program import Engine
+from headrace.engine.starting import Started, StartRequest, require_input, start_within
+from headrace.errors import WrongState
 from headrace.graph.dispatch import Dispatch
-from headrace.graph.holding import Debug
-from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.store import idempotency, workflows
-from headrace.store.codec import dump
-from headrace.store.db import Tx
-from headrace.store.ids import new_id
-from headrace.store.runs import ProgramKey
 
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    """What to start. key: an Idempotency-Key, or None. version: None for the current one.
-
-    priority: None for the workflow's. origin: what started it. mocks: answers of nodes that are not run, by
-    node id. debug: breakpoints and steps, see `headrace.graph.holding.Debug`. node: only this one, which gets
-    the input as its own.
-    """
-
-    workflow_id: UUID
-    input: JsonValue = None
-    key: str | None = None
-    version: int | None = None
-    priority: int | None = None
-    origin: JsonObject | None = None
-    mocks: JsonObject | None = None
-    debug: JsonObject | None = None
-    node: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A run that is `running`, with the jobs of its roots to push."""
-
-    run_id: UUID
-    dispatches: Sequence[Dispatch]
+__all__ = ["StartRequest", "Started", "require_input", "start_run", "start_within"]
 
 
 async def start_run(engine: Engine, request: StartRequest) -> Started:
     """Starts a run of the current version.
 
     Raises NotFound, InvalidInput when a root refuses the input, IdempotencyConflict when the key was used
-    with another input. The same key with the same input answers the first run again.
+    with another input, WrongState when the workflow lets no more runs start. The same key with the same input
+    answers the first run again.
     """
-    return await engine.db.transact(partial(start_within, engine, request))
+    started = await engine.db.transact(partial(start_within, engine, request))
+    return await _without_outdated(engine, started) if started.outdated else started
 
 
-async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started:
-    """The same within the caller's transaction. Until it commits, nothing may be pushed."""
-    version = await workflows.current_version(tx, request.workflow_id)
-    if version is None:
-        raise NotFound("Workflow not found")
-    if request.version is not None and request.version > version:
-        raise NotFound(f"The workflow has no version {request.version}")
-    run_id = new_id()
-    if request.key is not None and (known := await _earlier(tx, request, run_id)):
-        return Started(known, ())
-    body = "" if request.node is None else path_of_one(request.node)
-    key = ProgramKey(request.workflow_id, request.version or version, body)
-    program = await engine.programs.one(tx, key)
-    _require_known_nodes(program, request)
-    require_input(program, request.input)
-    new = Beginning(
-        run_id,
-        key,
-        request.input,
-        priority=request.priority,
-        origin=request.origin,
-        mocks=request.mocks,
-        debug=request.debug,
-    )
-    return Started(run_id, await begin(tx, program, new))
-
-
-async def _earlier(tx: Tx, request: StartRequest, run_id: UUID) -> UUID | None:
-    """The run that this key has started before, or None: then the key is now this run's."""
-    digest = hashlib.sha256(dump(request.input).encode()).hexdigest()
-    known = await idempotency.remember(tx, request.workflow_id, request.key or "", digest, run_id)
-    if known is not None and known.digest != digest:
-        raise IdempotencyConflict
-    return None if known is None else known.run_id
-
-
-def _require_known_nodes(program: Program, request: StartRequest) -> None:
-    named = {"mocks": set(request.mocks or {}), "breakpoints": Debug.read(request.debug).breakpoints}
-    problems = [
-        Problem(key, f"there is no node '{name}'")
-        for key, names in named.items()
-        for name in sorted(names - program.plan.by_id.keys())
-        if key != "mocks" or name.partition("/")[0] not in program.plan.by_id
-    ]
-    if problems:
-        raise InvalidInput("The run cannot be started so", problems)
-
-
-def require_input(program: Program, run_input: JsonValue) -> None:
-    """Raises InvalidInput when a root refuses the input of a run."""
-    problems = [
-        problem
-        for position in program.plan.roots
-        for problem in program.types[position].check_start(program.configs[position], run_input)
-    ]
-    if problems:
-        raise InvalidInput("The input is not valid", problems)
+async def _without_outdated(engine: Engine, started: Started) -> Started:
+    """Cancels the runs whose place the new one takes."""
+    dispatches: list[Dispatch] = list(started.dispatches)
+    for run_id in started.outdated:
+        with suppress(WrongState):  # it ended by itself
+            dispatches += await cancel_run(engine, run_id)
+    return replace(started, dispatches=dispatches)

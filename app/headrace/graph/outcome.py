@@ -101,4 +101,15 @@ class Spawned:
     memory: JsonValue = None
 
 
-Outcome: TypeAlias = Done | Failed | Waiting | Spawned
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The engine's own answer for a task over a limit: it begins later. No node answers so.
+
+    held_for: the limit, for people. seconds: when it may try again; None: when somebody gives way.
+    """
+
+    held_for: str
+    seconds: float | None = None
+
+
+Outcome: TypeAlias = Done | Failed | Waiting | Spawned | Held

@@ -18,6 +18,7 @@ from headrace.errors import HeadraceError, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Outcome
 from headrace.graph.template import Rendered, Scope, render, render_json
+from headrace.graph.variables import Operation
 from headrace.nodes.lanes import NO_LANES, Lanes
 
 T = TypeVar("T")
@@ -131,6 +132,18 @@ class Http(Protocol):
         ...
 
 
+class Variables(Protocol):
+    """Variables of the run, its workflow or its project. scope: one of these three."""
+
+    async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
+        """A variable's value, or the default when it was never set."""
+        ...
+
+    async def change(self, scope: str, name: str, operation: Operation, value: JsonValue) -> JsonValue:
+        """Changes a variable, once for each task, and returns its new value. Raises InvalidInput."""
+        ...
+
+
 @dataclass(slots=True)
 class NodeContext:
     """What a node sees of its run while it executes.
@@ -148,6 +161,7 @@ class NodeContext:
     idempotency_key: str
     scope: Scope
     http: Http
+    variables: Variables
     log: list[LogLine] = field(default_factory=list)
     memory: JsonValue = None
     wake: JsonValue = None

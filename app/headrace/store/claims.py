@@ -129,6 +129,7 @@ class Settlement:
 
     outcomes: of its out-edges, once it ended. output: JSON text. input: for those who handle a failure.
     signal, memory: of one that waits. ends_run: how its node ends the run.
+    held_for: the limit that it waits behind.
     """
 
     task: TaskId
@@ -144,15 +145,16 @@ class Settlement:
     signal: str | None = None
     memory: JsonValue = None
     ends_run: RunStatus | None = None
+    held_for: str | None = None
 
 
 _SETTLE = f"""
 WITH given AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                        $8::text[], $9::text[], $10::float8[], $11::text[], $13::bytea[],
-                       $14::text[], $15::text[], $16::text[])
+                       $14::text[], $15::text[], $16::text[], $17::text[])
     AS g(run_id, position, token, status, outcomes, output, error, input, reason, wake_seconds, waits_for,
-         output_ref, signal, memory, ends_run)
+         output_ref, signal, memory, ends_run, held_for)
 ), taken AS (
   SELECT g.* FROM workflow_tasks t JOIN given g ON g.run_id = t.run_id AND g.position = t.position
   WHERE t.status = ANY($12) AND t.token = g.token
@@ -162,7 +164,7 @@ UPDATE workflow_tasks t
 SET status = s.status, outcomes = s.outcomes, output = s.output::jsonb, output_ref = s.output_ref,
     error = s.error::jsonb,
     input = s.input::jsonb, reason = s.reason, waits_for = s.waits_for,
-    signal = s.signal, memory = s.memory::jsonb, wake = NULL, ends_run = s.ends_run,
+    signal = s.signal, memory = s.memory::jsonb, wake = NULL, ends_run = s.ends_run, held_for = s.held_for,
     wake_at = clock_timestamp() + make_interval(secs => s.wake_seconds),
     finished_at = CASE WHEN s.status IN {ENDED_LIST} THEN clock_timestamp() END,
     token = NULL, lease_until = NULL, worker_id = NULL
@@ -192,6 +194,7 @@ async def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[TaskId]:
         [one.signal for one in settlements],
         [dump_optional(one.memory) for one in settlements],
         [one.ends_run for one in settlements],
+        [one.held_for for one in settlements],
     )
     return {TaskId(row.run_id, row.position) for row in rows}
 

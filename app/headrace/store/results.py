@@ -89,8 +89,8 @@ class Task:
 
 
 _TASKS = f"""
-SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, held_for, is_paused, wake_at, released_by,
-       input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
+SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, held_for, is_paused, wake_at,
+       released_by, input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
 FROM workflow_tasks t WHERE run_id = ANY($1) ORDER BY run_id, position
 """
 

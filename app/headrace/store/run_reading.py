@@ -30,6 +30,7 @@ class Run:
     parent: TaskId | None
     child_index: int | None
     origin: JsonValue
+    concurrency_key: str | None
     deadline_at: datetime | None
     input: JsonValue
     total: int
@@ -49,7 +50,7 @@ class Run:
 
 _COLUMNS = """
 id, workflow_id, version, status, verdict, reason, body, priority, parent_run_id, parent_position,
-child_index, origin, deadline_at, input, total, completed, failed, skipped, upstream_failed,
+child_index, origin, concurrency_key, deadline_at, input, total, completed, failed, skipped, upstream_failed,
 cancelled, started_at, updated_at, finished_at
 """
 
@@ -128,6 +129,22 @@ async def count_by_status(tx: Tx) -> dict[str, int]:
     return counts | {row.status: row.number for row in rows}
 
 
+_OUTERMOST = """
+WITH RECURSIVE up AS (
+  SELECT id AS body_run, id, body, parent_run_id FROM workflow_runs WHERE id = ANY($1)
+  UNION ALL
+  SELECT up.body_run, r.id, r.body, r.parent_run_id
+  FROM up JOIN workflow_runs r ON r.id = up.parent_run_id WHERE up.body <> ''
+)
+SELECT body_run, id FROM up WHERE body = '' OR parent_run_id IS NULL
+"""
+
+
+async def outermost(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The run of a whole workflow in whose bodies these runs are."""
+    return {row.body_run: row.id for row in await tx.fetch(_OUTERMOST, list(run_ids))}
+
+
 _CONTEXT = """
 SELECT id, workflow_id, version, body, input, mocks, parent_run_id, started_at
 FROM workflow_runs WHERE id = ANY($1)
@@ -188,6 +205,7 @@ def _run(row: Record) -> Run:
         parent=None if row.parent_run_id is None else TaskId(row.parent_run_id, row.parent_position),
         child_index=row.child_index,
         origin=load(row.origin),
+        concurrency_key=row.concurrency_key,
         deadline_at=row.deadline_at,
         input=load(row.input),
         total=row.total,

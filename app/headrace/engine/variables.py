@@ -1,0 +1,54 @@
+"""Variables, as nodes change them: at once, atomically, and once for each task whatever its attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonValue
+from headrace.graph.variables import Operation, changed
+from headrace.store import variables
+from headrace.store.db import Database, Tx
+from headrace.store.variables import VariableName
+
+PROJECT = "default"
+"""The project of every workflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskVariables:
+    """The variables that a task sees. run_id: of the outermost run, whose variables all its bodies share."""
+
+    db: Database
+    task: TaskId
+    run_id: str
+    workflow_id: str
+
+    async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
+        """A variable's value, or the default when it was never set."""
+        async with self.db.connection() as tx:
+            found = await variables.find(tx, self._named(scope, name))
+        return default if found is None else found.value
+
+    async def change(self, scope: str, name: str, operation: Operation, value: JsonValue) -> JsonValue:
+        """Changes a variable and returns its new value; a second attempt of the task only returns it.
+
+        Raises InvalidInput when the operation does not fit what the variable holds.
+        """
+
+        async def work(tx: Tx) -> JsonValue:
+            named = self._named(scope, name)
+            await variables.lock(tx, named)
+            if (earlier := await variables.written(tx, self.task)) is not None:
+                return earlier.value
+            old = await variables.find(tx, named)
+            new = changed(None if old is None else old.value, operation, value)
+            await variables.put(tx, named, new)
+            await variables.remember(tx, self.task, new)
+            return new
+
+        return await self.db.transact(work)
+
+    def _named(self, scope: str, name: str) -> VariableName:
+        owners = {"run": self.run_id, "workflow": self.workflow_id, "project": PROJECT}
+        return VariableName(scope, owners[scope], name)
