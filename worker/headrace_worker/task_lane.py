@@ -21,7 +21,7 @@ from headrace.engine.execute import (
 from headrace.engine.handover import Taker, count_successors
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
-from headrace.graph.dispatch import RunTask
+from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
@@ -199,13 +199,14 @@ class TaskLane:
         try:
             taker = Taker(self._runtime.worker_id, promised)
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
+            self._deliver(settled.dispatches)
+            if settled.dispatches and settled.taken:
+                await asyncio.sleep(0)  # others can begin while this process takes its share
             for execution in settled.taken:
                 self._take(execution)
             self._settle_soon()
             self._beside.released(settled.released)
             self._end(group, set(settled.late))
-            if settled.dispatches:
-                self._spawn(self._runtime.push(settled.dispatches))
         except Exception as error:
             for seat in group:
                 _answer(seat, error=error)
@@ -215,6 +216,10 @@ class TaskLane:
             for seat in group:
                 if seat.finished is not None:
                     self._leave(seat, seat.finished.execution)
+
+    def _deliver(self, dispatches: Sequence[Dispatch]) -> None:
+        if dispatches:
+            self._spawn(self._runtime.push(dispatches))
 
     def _take(self, execution: Execution) -> None:
         """Runs a successor that was claimed as its parent was settled."""
