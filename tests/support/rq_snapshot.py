@@ -7,6 +7,7 @@ import time
 import zlib
 from base64 import b64decode
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TypeAlias
 
 from redis import Redis
@@ -76,7 +77,9 @@ def _value(name: bytes, value: bytes) -> str:
     if name == b"exc_info":
         return zlib.decompress(value).decode().strip().splitlines()[-1]
     if name == b"data":
-        return zlib.decompress(value).decode()
+        with suppress(zlib.error):  # RQ compresses, and reads what is not
+            value = zlib.decompress(value)
+        return value.decode()
     text = value.decode()
     return _EXECUTION.sub("<execution>", _MOMENT.sub("<moment>", _DATE.sub("<date>", text)))
 

@@ -23,6 +23,10 @@ class BesideTheQueues:
         """Keeps up to so many slots free for successors past the queue; a negative number gives them back."""
         return self._tasks.promise_slots(most)
 
+    def slots_freed(self) -> None:
+        """More jobs wait for their settlement and need no slot any more."""
+        self._tasks.slots_freed()
+
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         """A task's job was begun here; the future is its end."""
         self._tasks.adopt(record_of(dispatch), future)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
+from rq.suspension import is_suspended
 from rq.utils import now
 from rq.worker import WorkerStatus
 
@@ -27,7 +28,7 @@ from headrace_worker.running_jobs import Lane, RunningJobs
 
 __all__ = ["ConcurrentWorker", "Lane"]
 
-_SUSPENDED_SECONDS = 0.05
+_SUSPENDED_SECONDS = 0.01
 _COMPANY_SECONDS = 0.005
 _MOST_HELD = 16
 """Times as many jobs as slots may be held at once, most of them ended and about to be recorded."""
@@ -83,7 +84,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._promised = 0  # slots for jobs that go past the queue
         self._unsaid = False  # Redis does not know what this worker does now
         self._in_doubt = False  # the answer to a claim may have got lost
-        self._look_again: asyncio.TimerHandle | None = None
+        self._resuming: asyncio.Task[None] | None = None  # looks whether `rq resume` was said
         self._pause = _FIRST_PAUSE
 
     @property
@@ -100,6 +101,11 @@ class ConcurrentWorker(RegisteredWorker):
         count = most if most < 0 else min(most, self._free) if may_pass else 0
         self._promised += count
         return count
+
+    def slots_freed(self) -> None:
+        """The lane's `settling` has grown: there is room for more jobs before those have ended."""
+        if self._ready:
+            self._wake.set()
 
     def adopt(self, job: JobRecord, future: asyncio.Future[JsonValue]) -> None:
         """Takes a job that was made in this process and is being run here, without a way through the queue.
@@ -202,13 +208,19 @@ class ConcurrentWorker(RegisteredWorker):
         self._hurry.clear()
         if self._held != answer.suspended:
             self._held, self._unsaid = answer.suspended, True
-        if self._look_again:
-            self._look_again.cancel()
-        if self._held:
-            self._look_again = self._loop.call_later(_SUSPENDED_SECONDS, self._be_ready)
+        if self._held and self._resuming is None:
+            self._resuming = self._loop.create_task(self._until_resumed())
         if not answer.registered:
             await self._insist(self.arrive_again)
             self._ready = True
+
+    async def _until_resumed(self) -> None:
+        """One EXISTS now and then. When Redis is away, the claim that follows finds out."""
+        with suppress(RedisError):
+            while await self._in(self._redis, is_suspended, self.connection):
+                await asyncio.sleep(_SUSPENDED_SECONDS)
+        self._resuming = None
+        self._be_ready()
 
     def _be_ready(self) -> None:
         self._ready = True
@@ -295,8 +307,8 @@ class ConcurrentWorker(RegisteredWorker):
             await self._turn()
 
     async def _close(self) -> None:
-        if self._look_again:
-            self._look_again.cancel()
+        if self._resuming:
+            self._resuming.cancel()
         await self._listener.close()
         await self._in(self._redis, self.leave)
         self._running.close()

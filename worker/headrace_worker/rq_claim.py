@@ -211,22 +211,6 @@ end
 return {registered, suspended, claimed}
 """)
 
-ADOPT = Script("""
-local started, text, name, ttl = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
-for i = 4, #ARGV, 3 do
-  local id, execution, seconds = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local job, record, all = 'rq:job:' .. id, 'rq:execution:' .. id .. ':' .. execution, 'rq:executions:' .. id
-  redis.call('HSET', record, 'id', execution, 'created_at', seconds, 'last_heartbeat', seconds,
-             'worker_name', name)
-  redis.call('EXPIRE', record, ttl)
-  redis.call('ZADD', all, seconds + ttl + 60, execution)
-  redis.call('EXPIRE', all, ttl + 60)
-  redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
-  redis.call('HSET', job, 'status', 'started', 'started_at', text, 'last_heartbeat', text,
-             'worker_name', name)
-end
-""")
-
 # Only what is still there is renewed: a job that was deleted while it runs must not come back as half a hash.
 _RENEW = Script("""
 local started, worker, text, seconds, ttl = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
@@ -258,18 +242,6 @@ def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
     names = (keys.queue, keys.started, keys.worker, WORKERS_SUSPENDED)
     values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
     CLAIM.add(pipeline, names, values)
-
-
-def add_adoption(pipeline: Pipeline, keys: Keys, jobs: Sequence[ClaimedJob]) -> int:
-    """Adds jobs that were begun without a queue, as started; returns how many replies that makes."""
-    if not jobs:
-        return 0
-    for one in jobs:
-        pipeline.hset(f"rq:job:{one.id}", mapping=one.fields)  # type: ignore[arg-type]  # redis-py takes bytes
-    values = [value for one in jobs for value in (one.id, one.execution_id, one.started_at.timestamp())]
-    text = utcformat(jobs[0].started_at)
-    ADOPT.add(pipeline, [keys.started], [text, keys.worker_name, HEARTBEAT_TTL, *values])
-    return len(jobs) + 1
 
 
 def read_claim(answer: tuple[int, int, list[_Row]], connection: Redis) -> ClaimAnswer:

@@ -13,13 +13,12 @@ from rq.utils import now
 
 from headrace.queues.records import JobRecord
 from headrace.queues.scripts import execute
+from headrace_worker.rq_adopt import ADOPT, WRITE_DOWN, add_adoption, add_records, may_write_down
 from headrace_worker.rq_claim import (
-    ADOPT,
     CLAIM,
     ClaimAnswer,
     ClaimedJob,
     Keys,
-    add_adoption,
     add_claim,
     lost_claims,
     read_claim,
@@ -68,16 +67,17 @@ class Exchange:
         """Raises RedisError; then the same `ended` may be sent again, and `known` finds what was claimed."""
         lost = [] if request.known is None else self._lost(request.known)[: request.wanted]
         wanted = request.wanted - len(lost)
+        running, ended, whole = _sorted_out(request)
         replies = 0
 
         def fill(pipeline: Pipeline) -> None:
             nonlocal replies
-            replies = add_adoption(pipeline, self.keys, request.adopted)
-            add_finish(pipeline, self.keys, request.ended, request.state, request.current_job)
+            replies = add_adoption(pipeline, self.keys, running) + add_records(pipeline, self.keys, whole)
+            add_finish(pipeline, self.keys, ended, request.state, request.current_job)
             if wanted:
                 add_claim(pipeline, self.keys, wanted, f"{self._prefix}{next(self._claims):08x}")
 
-        not_plain, *claim = execute(self._connection, (ADOPT, FINISH, CLAIM), fill)[replies:]
+        not_plain, *claim = execute(self._connection, (ADOPT, WRITE_DOWN, FINISH, CLAIM), fill)[replies:]
         answer = read_claim(claim[0], self._connection) if claim else ClaimAnswer(True, False, [])
         executions = frozenset(execution.decode() for execution in not_plain)
         return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
@@ -90,3 +90,12 @@ class Exchange:
 
     def _lost(self, known: Collection[str]) -> list[ClaimedJob]:
         return lost_claims(self._connection, self.keys, self._prefix, known)
+
+
+def _sorted_out(request: Request) -> tuple[list[ClaimedJob], list[Ended], list[Ended]]:
+    """Adopted jobs that run; ended ones that Redis knows; ended ones that it does not know."""
+    adopted = {one.execution_id for one in request.adopted}
+    whole = [one for one in request.ended if one.claimed.execution_id in adopted and may_write_down(one)]
+    past = {one.claimed.execution_id for one in whole}
+    running = [one for one in request.adopted if one.execution_id not in past]
+    return running, [one for one in request.ended if one.claimed.execution_id not in past], whole

@@ -104,7 +104,7 @@ def add_finish(
 
     The answer names the executions that it left alone, for `record`. Done twice, it changes nothing.
     """
-    jobs = [value for one in ended for value in _arguments(keys, one)]
+    jobs = [value for one in ended for value in finish_values(keys, one)]
     FINISH.add(
         pipeline,
         [keys.started, keys.finished, keys.worker],
@@ -112,7 +112,8 @@ def add_finish(
     )
 
 
-def _arguments(keys: Keys, ended: Ended) -> tuple[str | int | float, ...]:
+def finish_values(keys: Keys, ended: Ended) -> tuple[str | int | float, ...]:
+    """One job as FINISH takes it: id, execution, end, time to live, expiry, seconds that it took, result."""
     claimed = ended.claimed
     ttl = claimed.result_ttl
     expires = int(ended.ended_at.timestamp()) + ttl if ttl >= 0 else "+inf"

@@ -18,10 +18,10 @@ from headrace.engine.execute import (
     perform_at_once,
     take,
 )
-from headrace.engine.handover import Taker
+from headrace.engine.handover import Taker, count_successors
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import settle
-from headrace.graph.dispatch import RunTask
+from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
@@ -46,6 +46,9 @@ class Beside(Protocol):
 
     def promise_slots(self, most: int) -> int:
         """Keeps up to so many slots free for successors past the queue; a negative number gives them back."""
+
+    def slots_freed(self) -> None:
+        """More jobs wait for their settlement and need no slot any more."""
 
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         """A task's job was begun here; the future is its end."""
@@ -178,6 +181,7 @@ class TaskLane:
 
     def _settle_soon(self) -> None:
         """Whatever ends while settlements are under way is the next group."""
+        self._beside.slots_freed()
         if self._done and len(self._settling) < _SETTLEMENTS:
             settling = self._spawn(self._settle_group())
             self._settling.add(settling)
@@ -191,17 +195,18 @@ class TaskLane:
         group, self._done = self._done, []
         self._in_settlement += len(group)
         finished = [seat.finished for seat in group if seat.finished is not None]
-        promised = self._beside.promise_slots(len(group))
+        promised = self._beside.promise_slots(count_successors(finished))
         try:
             taker = Taker(self._runtime.worker_id, promised)
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
+            self._deliver(settled.dispatches)
+            if settled.dispatches and settled.taken:
+                await asyncio.sleep(0)  # others can begin while this process takes its share
             for execution in settled.taken:
                 self._take(execution)
             self._settle_soon()
             self._beside.released(settled.released)
             self._end(group, set(settled.late))
-            if settled.dispatches:
-                self._spawn(self._runtime.push(settled.dispatches))
         except Exception as error:
             for seat in group:
                 _answer(seat, error=error)
@@ -211,6 +216,10 @@ class TaskLane:
             for seat in group:
                 if seat.finished is not None:
                     self._leave(seat, seat.finished.execution)
+
+    def _deliver(self, dispatches: Sequence[Dispatch]) -> None:
+        if dispatches:
+            self._spawn(self._runtime.push(dispatches))
 
     def _take(self, execution: Execution) -> None:
         """Runs a successor that was claimed as its parent was settled."""

@@ -5,11 +5,11 @@ One commit a hop instead of three, and no wake-up in between. The jobs that RQ i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headrace.engine.execute import hand_back
+from headrace.engine.execute import Finished, hand_back
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.errors import HeadraceError
@@ -60,6 +60,13 @@ class HandedOver:
     taken: Sequence[Execution]
 
 
+def count_successors(finished: Iterable[Finished]) -> int:
+    """How many tasks could become ready by these ends, at most."""
+    return len(
+        {TaskId(one.execution.task.run_id, target) for one in finished for target in _targets(one.execution)}
+    )
+
+
 def is_quick(execution: Execution, settlement: Settlement) -> bool:
     """Whether this end of an execution may be handed over."""
     plan, position = execution.program.plan, execution.task.position
@@ -68,9 +75,10 @@ def is_quick(execution: Execution, settlement: Settlement) -> bool:
 
 
 async def hand_over(engine: Engine, batch: Sequence[Completed], taker: Taker) -> HandedOver:
-    """Settles completions, releases their successors, and claims one of each for the taker's free slots."""
+    """Settles completions, releases their successors, and claims some of those for the taker's free slots."""
     holder = Holder(taker.worker_id, new_token(), engine.lease_seconds)
-    completions = [_completion(one, number < taker.slots) for number, one in enumerate(batch)]
+    chosen = _chosen(batch, taker.slots)
+    completions = [_completion(one, chosen) for one in batch]
     async with engine.db.connection() as tx:
         outcome = await shortcut.complete(tx, completions, holder)
         # It is committed: what goes wrong from here on concerns the successors only.
@@ -101,9 +109,29 @@ def _at_hand(batch: Sequence[Completed], outcome: shortcut.Outcome) -> dict[Task
     }
 
 
-def _completion(one: Completed, may_keep: bool) -> Completion:
+def _chosen(batch: Sequence[Completed], most: int) -> set[TaskId]:
+    """Which successors the taker claims if they become ready.
+
+    The first of each completion, so that a chain goes on; of its others, which other processes could run
+    beside it, only those that take no longer than their way through the queue.
+    """
+    chosen: set[TaskId] = set()
+    for one in batch:
+        for number, target in enumerate(_targets(one.execution)):
+            if len(chosen) == most:
+                return chosen
+            if number == 0 or one.execution.program.types[target].is_instant:
+                chosen.add(TaskId(one.execution.task.run_id, target))
+    return chosen
+
+
+def _targets(execution: Execution) -> list[int]:
+    return [edge.target for edge in execution.program.plan.out(execution.task.position)]
+
+
+def _completion(one: Completed, chosen: set[TaskId]) -> Completion:
     execution, settlement = one.execution, one.settlement
-    targets = [edge.target for edge in execution.program.plan.out(execution.task.position)]
+    targets = _targets(execution)
     return Completion(
         task=settlement.task,
         token=settlement.token,
@@ -111,5 +139,5 @@ def _completion(one: Completed, may_keep: bool) -> Completion:
         output=settlement.output,
         targets=targets,
         log=[event for event in one.events if event.type == LOG],
-        kept=targets[0] if targets and may_keep else None,
+        kept={target for target in targets if TaskId(settlement.task.run_id, target) in chosen},
     )

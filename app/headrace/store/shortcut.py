@@ -7,7 +7,7 @@ released the ordinary way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 class Completion:
     """A task that completed. output: JSON text, None for null. log: lines that its node wrote.
 
-    targets: positions that its out-edges lead to. kept: the one of them that the caller claims if ready.
+    targets: positions that its out-edges lead to. kept: those of them that the caller claims if ready.
     """
 
     task: TaskId
@@ -34,7 +34,7 @@ class Completion:
     output: str | None
     targets: Sequence[int]
     log: Sequence[Event]
-    kept: int | None = None
+    kept: Set[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +155,14 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         [one.task.run_id for one, _ in edges],
         [one.task.position for one, _ in edges],
         [target for _, target in edges],
-        [target == one.kept for one, target in edges],
+        [target in one.kept for one, target in edges],
         holder.token,
         holder.worker_id,
         holder.lease_seconds,
         *columns([event for one in completions for event in one.log]),
         may_become(TaskStatus.COMPLETED),
         kept.references,
-        any(one.kept is not None for one in completions),
+        any(one.kept for one in completions),
     )
     long = {one.task for one, reference in zip(completions, kept.references, strict=True) if reference}
     return Outcome(

@@ -40,6 +40,18 @@ async def test_never_more_jobs_than_slots(connection: Redis) -> None:
     assert len(lane.batches) < 200
 
 
+async def test_ended_jobs_give_way_to_others_while_their_end_is_recorded(connection: Redis) -> None:
+    for _ in range(8):
+        enqueue(connection)
+    lane = HeldLane()
+    async with serving(connection, lane, slots=4) as worker:
+        await until(lambda: len(lane.pending) == 4)
+        lane.settling = 4
+        worker.slots_freed()
+        await until(lambda: len(lane.pending) == 8)
+        lane.release()
+
+
 async def test_an_idle_worker_gets_a_job_at_once(connection: Redis) -> None:
     lane = HeldLane()
     lane.open = True
