@@ -140,7 +140,7 @@ def _problem(error: ValidationError, path: str) -> Problem:
     match error.kind:
         case ValidationErrorKind.Required(property=name):
             places.append(name)
-            message = "is required"
+            message = "is a required property"
         case ValidationErrorKind.Type(types=types):
             message = f"must be of type {' or '.join(sorted(types))}"
     return Problem(below(path, _join(places)), message)

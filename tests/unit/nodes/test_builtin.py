@@ -8,24 +8,22 @@ from headrace.nodes.builtin import builtin
 TYPES = list(builtin())
 
 
+def least(node: NodeType[Config]) -> dict[str, str]:
+    """The settings without a default: names of something."""
+    return dict.fromkeys(node.config_model.model_json_schema().get("required", ()), "something")
+
+
 def test_the_palette_and_its_order() -> None:
     assert [one.type for one in TYPES] == [
-        "inputText",
-        "decision",
-        "ifElse",
-        "apiCall",
-        "notification",
-        "delay",
-        "waitUntil",
-        "waitSignal",
-        "approval",
-        "question",
-        "httpPoll",
-        "noop",
-        "terminate",
+        *["inputText", "trigger", "transform", "validate"],
+        *["decision", "ifElse", "switch"],
+        *["apiCall", "notification", "log", "delay"],
+        *["waitUntil", "waitSignal", "approval", "question", "httpPoll"],
+        *["map", "repeat", "subWorkflow", "noop", "terminate"],
+        *["setVariable", "getVariable"],
     ]
     assert [one.type for one in TYPES if one.branching] == [
-        *["decision", "ifElse"],
+        *["validate", "decision", "ifElse", "switch"],
         *["waitUntil", "waitSignal", "approval", "question", "httpPoll"],
     ]
 
@@ -42,26 +40,32 @@ def test_the_schema_is_fit_for_a_form(node: NodeType[Config]) -> None:
     schema = node.config_model.model_json_schema()
 
     assert node.description
-    assert node.group in ("Input & Data", "Logic & Control", "Actions", "Waits & People")
+    assert node.group in ("Input & Data", "Logic & Control", "Actions", "Waits & People", "Data")
     for name, field in schema["properties"].items():
         assert name[0].islower()
         assert "_" not in name
         assert field["description"]
-        assert "default" in field
-        assert {"type", "$ref"} & field.keys()
+        assert ("default" in field) is (name not in schema.get("required", ()))
+        # A setting that may be null is of one type or null.
+        (shape,) = [one for one in field.get("anyOf", [field]) if one.get("type") != "null"]
+        assert {"type", "$ref"} & shape.keys()
 
 
 @pytest.mark.parametrize("node", TYPES, ids=lambda node: str(node.type))
 def test_the_defaults_alone_are_a_valid_config(node: NodeType[Config]) -> None:
-    names = node.config_model.model_json_schema()["properties"]
+    names, required = node.config_model.model_json_schema()["properties"], least(node)
 
-    assert list(node.check(node.config_model.model_validate({}))) == []
-    assert node.config_model.model_validate(dict.fromkeys(names)) == node.config_model.model_validate({})
+    assert list(node.check(node.config_model.model_validate(required))) == []
+    assert node.config_model.model_validate(
+        dict.fromkeys(names) | required
+    ) == node.config_model.model_validate(required)
 
 
 def test_keys_of_clients_are_kept() -> None:
     for node in TYPES:
-        config = node.config_model.model_validate({"templateId": None, "libraryTemplate": {"a": 1}})
+        config = node.config_model.model_validate(
+            least(node) | {"templateId": None, "libraryTemplate": {"a": 1}}
+        )
 
         assert config.model_dump()["libraryTemplate"] == {"a": 1}
         assert config.model_dump()["templateId"] is None

@@ -32,7 +32,7 @@ def found(schema: JsonValue, value: JsonValue, path: str = "") -> list[tuple[str
     [
         ({"name": "Ada", "age": 36, "mail": "ada@example.com", "tags": [], "more": 1}, []),
         ({"name": "Ada", "age": 36.0}, []),
-        ({}, [("name", "is required")]),
+        ({}, [("name", "is a required property")]),
         ("Ada", [("", "must be of type object")]),
         ({"name": "Ada", "age": "36"}, [("age", "must be of type integer or null")]),
         ({"name": "Ada", "age": -1}, [("age", "the value is less than the minimum of 0")]),
