@@ -9,8 +9,10 @@ from uuid import UUID
 import pytest
 
 from headrace.engine.control import cancel_run, pause_run, resume_run
+from headrace.engine.execute import claim, perform
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
+from headrace.engine.settle import settle
 from headrace.engine.signals import SIGNAL_LIMIT, Sent, SignalConflict, SignalRequest, send_signal
 from headrace.engine.start import StartRequest, start_run
 from headrace.engine.sweep import SweepSettings, sweep, wake_due
@@ -18,9 +20,10 @@ from headrace.errors import InvalidInput, NotFound, TooLarge, WrongState
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import signals
+from headrace.store.claims import Delivery
 from headrace.store.signals import NewSignal
 from support.build import edge, node, workflow
-from support.drive import drain, status_of, statuses_of, tasks_of
+from support.drive import WORKER, NoHttp, drain, status_of, statuses_of, task_id, tasks_of
 from support.rows import end_waits, sql
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +200,21 @@ async def test_a_paused_run_goes_on_with_it_when_it_is_resumed(engine: Engine) -
     await drain(engine, await wake_due(engine))
     assert (await tasks_of(engine, run_id))["wait"].output == "kept"
     assert await status_of(engine, run_id) == "succeeded"
+
+
+async def test_a_task_that_begins_to_wait_during_a_pause_takes_an_early_one_after_it(engine: Engine) -> None:
+    run_id, _ = await begun(engine, ONE)
+    await signalled(engine, run_id, "early")
+    [execution] = await claim(engine, [Delivery(task_id(run_id, 0), 1, 1)], WORKER)
+    await pause_run(engine, run_id)
+
+    assert (await settle(engine, [await perform(execution, NoHttp())])).dispatches == []
+    assert await wake_due(engine) == []
+    assert await statuses_of(engine, run_id) == {"wait": "waiting", "after": "pending"}
+
+    await drain(engine, await resume_run(engine, run_id))
+    await drain(engine, await wake_due(engine))
+    assert (await tasks_of(engine, run_id))["after"].output == "early"
 
 
 async def test_a_time_out_fails_or_takes_its_branch(engine: Engine) -> None:
