@@ -11,6 +11,7 @@ from headrace.graph.states import RunStatus, TaskStatus
 from headrace.nodes.base import LogLine
 from headrace.store.codec import plain
 from headrace.store.events import LOG, Event
+from headrace.store.signals import Signal, Waiter
 from headrace.store.tasks import Queued
 
 
@@ -90,10 +91,16 @@ def task_reopened(task_id: TaskId, node_id: str, is_told: bool = False) -> Event
     return Event(task_id.run_id, kind, task_id.position, node_id, data=data or None)
 
 
-def signal(run_id: UUID, kind: str, name: str, id: str, reason: str | None = None) -> Event:
-    """kind: `received` or `refused`. The run was sent a signal, or the task that waited for it refused it."""
-    data: JsonObject = {"name": name, "id": id}
-    return Event(run_id, f"signal.{kind}", data=data if reason is None else data | {"reason": reason})
+def signal_received(run_id: UUID, signal: Signal, taker: Waiter | None) -> Event:
+    """taker: the task that takes it at once; None for one that came early."""
+    position, node_id = (taker.task.position, taker.node_id) if taker else (None, None)
+    return Event(run_id, "signal.received", position, node_id, data={"name": signal.name, "id": signal.id})
+
+
+def signal_refused(waiter: Waiter, signal: Signal, reason: str) -> Event:
+    """The task that waited for it does not accept what came early."""
+    data: JsonObject = {"name": signal.name, "id": signal.id, "reason": reason}
+    return Event(waiter.task.run_id, "signal.refused", waiter.task.position, waiter.node_id, data=data)
 
 
 def queued(tasks: Sequence[Queued]) -> list[Event]:

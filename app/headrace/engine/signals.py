@@ -155,7 +155,7 @@ async def _keep(tx: Tx, run: LockedRun, request: SignalRequest, taker: _Taker | 
         run.id, request.id or str(new_id()), request.name, request.payload, request.node_id, position
     )
     signal = await signals.insert(tx, new)
-    await events.append(tx, [history.signal(run.id, "received", signal.name, signal.id)])
+    await events.append(tx, [history.signal_received(run.id, signal, taker.waiter if taker else None)])
     dispatches = await _wake(tx, run, taker.waiter, signal) if taker else []
     return Sent(signal.id, position, dispatches)
 
@@ -205,6 +205,5 @@ async def _first_accepted(tx: Tx, taker: _Taker) -> Signal | None:
             return signal
         reason = "; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in problems)
         await signals.mark_refused(tx, waiter.task.run_id, signal.id, reason)
-        refusal = history.signal(waiter.task.run_id, "refused", signal.name, signal.id, reason)
-        await events.append(tx, [refusal])
+        await events.append(tx, [history.signal_refused(waiter, signal, reason)])
     return None
