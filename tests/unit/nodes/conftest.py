@@ -11,6 +11,7 @@ import pytest
 
 from headrace.graph.json_types import JsonValue
 from headrace.graph.template import Scope
+from headrace.graph.variables import Operation
 from headrace.nodes.base import Http, HttpRequest, HttpResponse, NodeContext
 from headrace.nodes.guard import Guard
 from headrace.nodes.http import GuardedHttp
@@ -111,6 +112,16 @@ class NoHttp:
         raise AssertionError(f"unexpected call: {request}")
 
 
+class NoVariables:
+    """For nodes that use none."""
+
+    async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
+        raise AssertionError(f"unexpected read: {(scope, name, default)}")
+
+    async def change(self, scope: str, name: str, operation: Operation, value: JsonValue) -> JsonValue:
+        raise AssertionError(f"unexpected change: {(scope, name, operation, value)}")
+
+
 def context(input: JsonValue, http: Http | None = None, **names: JsonValue) -> NodeContext:
     """A node's view of a run with this input; names: what `${ path }` may name besides."""
     return NodeContext(
@@ -121,6 +132,7 @@ def context(input: JsonValue, http: Http | None = None, **names: JsonValue) -> N
         idempotency_key="task-1",
         scope=Scope(input, names),
         http=http or NoHttp(),
+        variables=NoVariables(),
     )
 
 
