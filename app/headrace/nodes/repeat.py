@@ -147,9 +147,17 @@ class _State:
     def as_json(self) -> JsonObject:
         return {"done": self.done, "last": self.last, "results": [*self.results]}
 
-    def after(self, output: JsonValue, keep: int) -> _State:
+    def after(self, answered: JsonValue, keep: int) -> _State:
+        output = self._without_last(answered)
         results = (*self.results, output)
         return _State(self.done + 1, output, results[-keep:] if keep else ())
+
+    def _without_last(self, output: JsonValue) -> JsonValue:
+        """A body that passes its input on would nest each `last` in the next one, ever deeper."""
+        passes_on = isinstance(output, dict) and "last" in output and output["last"] == self.last
+        if not passes_on or not isinstance(output, dict):
+            return output
+        return {key: value for key, value in output.items() if key != "last"}
 
     def finished(self) -> Done:
         return Done({"iterations": self.done, "last": self.last, "results": [*self.results]})

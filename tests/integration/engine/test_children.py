@@ -410,9 +410,16 @@ async def test_a_loop_keeps_the_last_results_and_hands_on_the_last(engine: Engin
     assert [one["index"] for one in results if isinstance(one, dict)] == [2, 3]
     last = output["last"]
     assert isinstance(last, dict)
-    assert last["start"] == 7
-    assert isinstance(last["last"], dict)
-    assert last["last"]["index"] == 2
+    assert last == {"start": 7, "index": 3}
+
+
+async def test_a_loop_hands_on_what_the_last_iteration_gave(engine: Engine) -> None:
+    body = node("say", config={"template": "after {{last.index}}"})
+    run_id = await run_to_end(engine, workflow([a_loop("loop", body, **{"for": 3})], []))
+    rows = await sql(engine.db, "SELECT message FROM workflow_events WHERE node_id = 'say' AND type = 'log'")
+    assert await status_of(engine, run_id) == "succeeded"
+    said = sorted(row.message.rpartition("after")[2].strip() for row in rows if "after" in row.message)
+    assert said == ["", "0", "1"]
 
 
 async def test_results_that_are_too_large_together_fail_the_map(engine: Engine) -> None:
