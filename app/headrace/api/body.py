@@ -19,7 +19,11 @@ DEFINITION_LIMIT = 32 * 1024 * 1024
 DEEPEST = 150
 """Levels of lists and objects in a body; JSON parsers and PostgreSQL bear more."""
 
-_DEFINITIONS = {"POST": re.compile(r"/workflows/?"), "PUT": re.compile(r"/workflows/[^/]+/?")}
+DEFINITION_PATHS = {
+    "POST": re.compile(r"/workflows(?:/validate|/import)?/?"),
+    "PUT": re.compile(r"/workflows/[^/]+/?"),
+}
+"""Where definitions are sent, by method."""
 _MOST_PROBLEMS = 20
 
 # Where a value stands: the place of what holds it, and its key or index there.
@@ -65,7 +69,7 @@ class BodyLimit:
 
 
 def _limit(scope: Scope) -> int:
-    path = _DEFINITIONS.get(scope["method"])
+    path = DEFINITION_PATHS.get(scope["method"])
     return DEFINITION_LIMIT if path and path.fullmatch(scope["path"]) else BODY_LIMIT
 
 

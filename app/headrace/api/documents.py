@@ -1,19 +1,22 @@
-"""Workflows as clients send them: bare, or with a name beside `workflow`."""
+"""Workflows as clients send them: bare, or with a name beside `workflow` or `definition`."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Annotated
 
+from fastapi import Body
 from fastapi.openapi.models import Example
 
 from headrace.engine.program import Engine
-from headrace.engine.save import checked
+from headrace.engine.save import checked, warnings
 from headrace.errors import InvalidDefinition, Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 
-_UNDER = "workflow"
+_UNDER = ("workflow", "definition")
 
 _FLAT: JsonObject = {
     "name": "Greeting",
@@ -51,6 +54,12 @@ EXAMPLES: dict[str, Example] = {
     "wire": Example(summary="As the editor sends it", value=_WRAPPED),
 }
 
+Document = Annotated[JsonObject, Body(openapi_examples=EXAMPLES)]
+OR_YAML: dict[str, object] = {
+    "requestBody": {"content": {"application/yaml": {"schema": {"type": "string"}}}},
+}
+"""What FastAPI cannot know: an endpoint's body may be YAML (see `headrace.api.yaml_bodies`)."""
+
 
 def read(engine: Engine, body: JsonObject) -> JsonObject:
     """The definition in a body. Raises InvalidDefinition with every problem when it has no name."""
@@ -64,7 +73,7 @@ def read(engine: Engine, body: JsonObject) -> JsonObject:
 
 @contextmanager
 def paths_as_sent(body: JsonObject) -> Iterator[None]:
-    """Lets the problems of a definition under `workflow` name the place where the client wrote them."""
+    """Lets the problems of a definition inside the body name the place where the client wrote them."""
     try:
         yield
     except InvalidDefinition as error:
@@ -72,11 +81,34 @@ def paths_as_sent(body: JsonObject) -> Iterator[None]:
         raise InvalidDefinition(error.message, problems) from error
 
 
+def problems_of(engine: Engine, body: JsonObject) -> list[Problem]:
+    """All that keeps the definition in a body from being saved."""
+    try:
+        with paths_as_sent(body):
+            checked(engine, read(engine, body))
+    except InvalidDefinition as error:
+        return error.problems
+    return []
+
+
+async def warnings_of(engine: Engine, body: JsonObject) -> list[Problem]:
+    """What of the valid definition in a body will surprise. It may take a second: a thread looks."""
+    found = await asyncio.to_thread(warnings, engine, _unwrapped(body))
+    return [_as_sent(problem, body) for problem in found]
+
+
 def _unwrapped(body: JsonObject) -> JsonObject:
-    inner = body.get(_UNDER)
-    if not isinstance(inner, dict):
-        return body
-    return inner | {key: value for key, value in body.items() if key != _UNDER}
+    under, inner = _inner(body)
+    return inner | {key: value for key, value in body.items() if key != under}
+
+
+def _inner(body: JsonObject) -> tuple[str, JsonObject]:
+    """The key under which the definition stands, and what stands there; both empty if it stands bare."""
+    for under in _UNDER:
+        inner = body.get(under)
+        if isinstance(inner, dict):
+            return under, inner
+    return "", {}
 
 
 def _problems(engine: Engine, document: JsonValue) -> list[Problem]:
@@ -88,8 +120,8 @@ def _problems(engine: Engine, document: JsonValue) -> list[Problem]:
 
 
 def _as_sent(problem: Problem, body: JsonObject) -> Problem:
-    inner = body.get(_UNDER)
+    under, _ = _inner(body)
     first = problem.path.replace("[", ".").partition(".")[0]
-    if isinstance(inner, dict) and first not in body and problem.path:
-        return replace(problem, path=f"{_UNDER}.{problem.path}")
+    if under and first not in body and problem.path:
+        return replace(problem, path=f"{under}.{problem.path}")
     return problem

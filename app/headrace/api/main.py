@@ -22,6 +22,7 @@ from headrace.api.deps import House
 from headrace.api.metrics import Meters, RequestTimes
 from headrace.api.routes import (
     api_templates,
+    definitions,
     events,
     health,
     links,
@@ -42,6 +43,7 @@ from headrace.api.routes import (
 )
 from headrace.api.schemas import ErrorBody
 from headrace.api.startup import load_once_migrated
+from headrace.api.yaml_bodies import YamlBodies
 from headrace.config import Settings, load
 from headrace.engine.program import Engine
 from headrace.engine.sealing import Seal
@@ -64,6 +66,7 @@ _ROUTERS = (
     links.router,
     starts.router,
     versions.router,
+    definitions.router,
     workflows.router,
     schedules.router,
     webhooks.router,
@@ -110,6 +113,7 @@ def _guard(app: FastAPI, settings: Settings, meters: Meters) -> None:
     """Puts what every request passes around the application."""
     origins = allowed_origins(settings)
     # The last one added meets a request first.
+    app.add_middleware(YamlBodies)
     app.add_middleware(BodyLimit)
     app.add_middleware(SameOrigin, allowed=origins)
     app.add_middleware(Authentication, keys=read_keys(settings.api_keys))

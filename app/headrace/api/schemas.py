@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from headrace.errors import Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.settings import PriorityValue
 from headrace.store.workflows import StoredWorkflow
@@ -37,6 +38,10 @@ class ErrorDetail(Model):
     path: str
     message: str = ""
     hint: str = ""
+
+    @classmethod
+    def of(cls, problem: Problem) -> ErrorDetail:
+        return cls(path=problem.path, message=problem.message, hint=problem.hint)
 
 
 class ErrorBody(Model):
@@ -83,6 +88,20 @@ class Workflow(Model):
             "updatedAt": milliseconds(stored.updated_at),
         }
         return cls.model_validate(stored.definition | facts)
+
+
+class SavedWorkflow(Workflow):
+    """A workflow that was just saved. warnings: what of it will surprise, as a node that can never run."""
+
+    warnings: list[ErrorDetail]
+
+
+class Validation(Model):
+    """What is wrong with a definition, and what of it will surprise. valid: it could be saved."""
+
+    valid: bool
+    problems: list[ErrorDetail]
+    warnings: list[ErrorDetail]
 
 
 class Deleted(Model):

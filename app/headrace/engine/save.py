@@ -7,10 +7,11 @@ from uuid import UUID
 
 from headrace.engine.control import cancel_run
 from headrace.engine.program import Engine, Rules
-from headrace.errors import NotFound, WrongState
+from headrace.errors import NotFound, Problem, WrongState
 from headrace.graph.definition import Definition, parse, to_wire
 from headrace.graph.dispatch import Dispatch, Stop, Withdraw
 from headrace.graph.json_types import JsonValue
+from headrace.graph.soundness import soundness
 from headrace.graph.validate import require_valid
 from headrace.store import runs, workflows
 from headrace.store.db import Tx
@@ -22,6 +23,11 @@ def checked(engine: Engine, document: JsonValue) -> Definition:
     definition = parse(document)
     require_valid(definition, Rules(engine.nodes))
     return definition
+
+
+def warnings(engine: Engine, document: JsonValue) -> list[Problem]:
+    """What of a valid definition will surprise; see `headrace.graph.soundness`."""
+    return soundness(parse(document), Rules(engine.nodes))
 
 
 async def create_workflow(engine: Engine, document: JsonValue, workflow_id: UUID | None = None) -> UUID:

@@ -149,7 +149,7 @@ _EDGE_NAMES = {
     "branch": "sourceHandle",
 }
 _WIRE_NAMES = {"source": "sourceId", "target": "targetId"}
-_ENVELOPE = ("id", "version", "createdAt", "updatedAt")
+_ENVELOPE = ("id", "version", "createdAt", "updatedAt", "warnings")
 
 
 def parse(document: JsonValue) -> Definition:

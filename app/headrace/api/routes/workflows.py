@@ -5,17 +5,25 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Query
 
 from headrace.api import documents
-from headrace.api.deps import Limit, Offset, PlainJson, Shared
-from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Deleted, Workflow, WorkflowLine, milliseconds
+from headrace.api.deps import House, Limit, Offset, PlainJson, Shared
+from headrace.api.schemas import (
+    NOT_FOUND,
+    WRONG_STATE,
+    Deleted,
+    ErrorDetail,
+    SavedWorkflow,
+    Workflow,
+    WorkflowLine,
+    milliseconds,
+)
 from headrace.engine import reading, save
 from headrace.graph.json_types import JsonObject
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])
 
-Document = Annotated[JsonObject, Body(openapi_examples=documents.EXAMPLES)]
 Force = Annotated[bool, Query(description="Cancel its active runs first.")]
 
 
@@ -28,12 +36,12 @@ async def list_workflows(house: Shared, limit: Limit = 1000, offset: Offset = 0)
     ]
 
 
-@router.post("", status_code=201, dependencies=[PlainJson])
-async def create_workflow(body: Document, house: Shared) -> Workflow:
+@router.post("", status_code=201, dependencies=[PlainJson], openapi_extra=documents.OR_YAML)
+async def create_workflow(body: documents.Document, house: Shared) -> SavedWorkflow:
     """Saves a new workflow, in the wire form or in the flat form, bare or under `workflow`."""
     with documents.paths_as_sent(body):
         workflow_id = await save.create_workflow(house.engine, documents.read(house.engine, body))
-    return await get_workflow(workflow_id, house)
+    return await saved(house, workflow_id, body)
 
 
 @router.get("/{workflow_id}", responses=NOT_FOUND)
@@ -42,12 +50,19 @@ async def get_workflow(workflow_id: UUID, house: Shared) -> Workflow:
     return Workflow.of(await reading.workflow(house.engine, workflow_id))
 
 
-@router.put("/{workflow_id}", dependencies=[PlainJson], responses=NOT_FOUND)
-async def update_workflow(workflow_id: UUID, body: Document, house: Shared) -> Workflow:
+@router.put("/{workflow_id}", dependencies=[PlainJson], responses=NOT_FOUND, openapi_extra=documents.OR_YAML)
+async def update_workflow(workflow_id: UUID, body: documents.Document, house: Shared) -> SavedWorkflow:
     """Saves a next version; runs that are under way keep theirs."""
     with documents.paths_as_sent(body):
         await save.update_workflow(house.engine, workflow_id, documents.read(house.engine, body))
-    return await get_workflow(workflow_id, house)
+    return await saved(house, workflow_id, body)
+
+
+async def saved(house: House, workflow_id: UUID, body: JsonObject) -> SavedWorkflow:
+    """The answer to a workflow that was just saved from this body."""
+    stored = Workflow.of(await reading.workflow(house.engine, workflow_id)).model_dump(by_alias=True)
+    warnings = await documents.warnings_of(house.engine, body)
+    return SavedWorkflow.model_validate(stored | {"warnings": list(map(ErrorDetail.of, warnings))})
 
 
 @router.delete("/{workflow_id}", responses=NOT_FOUND | WRONG_STATE)
