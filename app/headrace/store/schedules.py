@@ -87,8 +87,17 @@ async def get(tx: Tx, schedule_id: UUID) -> Schedule | None:
     return None if row is None else _schedule(row)
 
 
+_LOCK_WORKFLOW = """
+SELECT 1 FROM workflows WHERE id = (SELECT workflow_id FROM workflow_schedules WHERE id = $1) FOR KEY SHARE
+"""
+
+
 async def lock(tx: Tx, schedule_id: UUID) -> Schedule | None:
-    """Locks a schedule: until the transaction ends, nobody else decides on its slots."""
+    """Locks a schedule: until the transaction ends, nobody else decides on its slots.
+
+    Its workflow comes first, as for whoever deletes the workflow with all that hangs on it.
+    """
+    await tx.fetch(_LOCK_WORKFLOW, schedule_id)
     statement = f"SELECT {_COLUMNS} FROM workflow_schedules WHERE id = $1 FOR NO KEY UPDATE"
     row = await tx.row(statement, schedule_id)
     return None if row is None else _schedule(row)

@@ -385,3 +385,17 @@ async def test_a_schedule_needs_a_workflow(engine: Engine) -> None:
 
 def _fields(timing: Timing) -> dict[str, object]:
     return {name: getattr(timing, name) for name in Timing.__slots__}
+
+
+async def test_a_workflow_may_go_while_its_schedules_act(engine: Engine, rivals: list[Engine]) -> None:
+    for _ in range(5):
+        schedule_id, slot = await hourly(engine, Overlap.ALLOW)
+        workflow_id = (await schedule_of(engine, schedule_id)).timing.workflow_id
+        await asyncio.gather(
+            *(fire_due(rival, slot + 3 * HOUR) for rival in rivals[:3]),
+            delete_workflow(rivals[3], workflow_id, is_forced=True),
+            *(fire_due(rival, slot + 3 * HOUR) for rival in rivals[4:]),
+        )
+        with pytest.raises(NotFound):
+            await schedule_of(engine, schedule_id)
+    assert await find_runs(engine, RunFilter()) == []
