@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from pydantic import AliasChoices, Field
@@ -10,7 +10,7 @@ from pydantic import JsonValue as AnyJson
 
 from headrace.errors import BadExpression, Problem
 from headrace.graph.expressions import evaluate, truthy
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome, Waiting
 from headrace.graph.settings import Seconds
 from headrace.nodes.base import Config, NodeContext, NodeType
@@ -28,7 +28,7 @@ class WaitUntilConfig(Config):
     )
     condition: AnyJson = Field(
         default=None,
-        description="json-logic over `input`, `run`, `vars` and `signal`, instead of a time.",
+        description="json-logic over `input`, `run`, `vars` (of the run) and `signal`, instead of a time.",
     )
     every: Seconds = Field(default=30.0, ge=1, description="How often the condition is looked at.")
     signal: str = Field(
@@ -61,7 +61,7 @@ class WaitUntil(NodeType[WaitUntilConfig]):
 
     async def start(self, context: NodeContext, config: WaitUntilConfig) -> Outcome:
         if config.condition is not None:
-            return _look(context, config)
+            return await _look(context, config)
         text = context.render(config.time).strip()
         try:
             moment = datetime.fromisoformat(text)
@@ -73,16 +73,16 @@ class WaitUntil(NodeType[WaitUntilConfig]):
         return Waiting(seconds, "timer") if seconds > 0 else _met(context)
 
     async def resume(self, context: NodeContext, config: WaitUntilConfig) -> Outcome:
-        return _met(context) if config.condition is None else _look(context, config)
+        return _met(context) if config.condition is None else await _look(context, config)
 
 
 def _met(context: NodeContext) -> Done:
     return Done(context.input, frozenset({DONE}))
 
 
-def _look(context: NodeContext, config: WaitUntilConfig) -> Outcome:
+async def _look(context: NodeContext, config: WaitUntilConfig) -> Outcome:
     try:
-        is_met = truthy(evaluate(config.condition, _seen(context)))
+        is_met = truthy(evaluate(config.condition, await _seen(context, config.condition)))
     except BadExpression as error:
         return Failed(f"condition: {error.message}", kind=error.code, retryable=False)
     if is_met:
@@ -94,6 +94,27 @@ def _look(context: NodeContext, config: WaitUntilConfig) -> Outcome:
     return Waiting(pause.seconds, "condition", signal=config.signal or None, memory=pause.memory())
 
 
-def _seen(context: NodeContext) -> JsonObject:
+async def _seen(context: NodeContext, condition: JsonValue) -> JsonObject:
+    """What the condition is about, with the run's variables as they are now."""
     signal = received(context)
-    return {**context.scope.names, "input": context.input, "signal": signal.payload if signal else None}
+    read = {name: await context.variables.read("run", name) for name in sorted(set(_variables(condition)))}
+    return {
+        **context.scope.names,
+        "input": context.input,
+        # What was never set is missing, so that a rule's own default counts.
+        "vars": {name: value for name, value in read.items() if value is not None},
+        "signal": signal.payload if signal else None,
+    }
+
+
+def _variables(rule: JsonValue) -> Iterator[str]:
+    """The names of the variables that a rule asks for: `x` of `{"var": "vars.x.y"}`."""
+    match rule:
+        case {"var": str() as path} | {"var": [str() as path, *_]} if path.startswith("vars."):
+            yield path.split(".")[1]
+        case dict():
+            for part in rule.values():
+                yield from _variables(part)
+        case list():
+            for part in rule:
+                yield from _variables(part)

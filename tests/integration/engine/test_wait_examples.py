@@ -13,6 +13,7 @@ from headrace.engine.signals import Answer, SignalRequest, answer_task, send_sig
 from headrace.engine.start import StartRequest, start_run
 from headrace.engine.sweep import wake_due
 from headrace.graph.json_types import JsonObject, JsonValue
+from support.build import edge, node, workflow
 from support.drive import drain, status_of, task_id
 from support.project import ROOT
 from support.rows import end_waits, sql
@@ -78,3 +79,26 @@ async def test_wait_until(engine: Engine) -> None:
         await drain(engine, sent.dispatches)
 
     assert await said(engine, run_id) == ["Welcome, it is after 2999-12-24T18:00:00Z"]
+
+
+async def test_a_condition_on_a_variable_of_the_run(engine: Engine) -> None:
+    ready: JsonObject = {"condition": {"var": "vars.ready"}, "every": "1m"}
+    document = workflow(
+        [
+            node("wait", "waitUntil", config=ready),
+            node("gate", "waitSignal", config={"name": "go"}),
+            node("set", "setVariable", config={"name": "ready", "value": True}),
+        ],
+        [edge("gate", "set")],
+    )
+    started = await start_run(engine, StartRequest(await create_workflow(engine, document)))
+    await drain(engine, started.dispatches)
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'condition'")
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, started.run_id) == "running", "not set yet"
+
+    sent = await send_signal(engine, SignalRequest(started.run_id, "go"))
+    await drain(engine, sent.dispatches)
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'condition'")
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, started.run_id) == "succeeded"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
@@ -20,13 +20,24 @@ from headrace.nodes.wait_signal import WaitSignal
 from headrace.nodes.wait_until import WaitUntil
 from headrace.nodes.waits import Patience
 
-from .conftest import Server, context, lines
+from .conftest import NoVariables, Server, context, lines
 
 pytestmark = pytest.mark.anyio
 
 C = TypeVar("C", bound=Config)
 AT = "2026-01-01T00:00:00+00:00"
 FOREVER: JsonObject = {"!": [True]}
+
+
+@dataclass
+class Known(NoVariables):
+    """Variables of the run."""
+
+    values: JsonObject
+
+    async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
+        assert scope == "run"
+        return self.values.get(name, default)
 
 
 def woken(before: NodeContext, waiting: Outcome, payload: JsonValue, drawn: str = "") -> NodeContext:
@@ -331,12 +342,14 @@ async def test_wait_until_a_condition() -> None:
 
 
 async def test_conditions_see_the_input_and_the_run() -> None:
-    rule: JsonObject = {"and": [{"==": [{"var": "input.a"}, 1]}, {"==": [{"var": "vars.b"}, 2]}]}
+    of_b: JsonObject = {"==": [{"var": "vars.b.c"}, {"var": ["vars.two", 2]}]}
+    rule: JsonObject = {"and": [{"==": [{"var": "input.a"}, 1]}, of_b]}
     config = config_of(WaitUntil(), {"condition": rule})
 
-    met = await WaitUntil().start(context({"a": 1}, vars={"b": 2}), config)
+    met = await WaitUntil().start(replace(context({"a": 1}), variables=Known({"b": {"c": 2}})), config)
     assert isinstance(met, Done)
-    assert isinstance(await WaitUntil().start(context({"a": 1}, vars={"b": 3}), config), Waiting)
+    not_yet = replace(context({"a": 1}), variables=Known({"b": {"c": 3}}))
+    assert isinstance(await WaitUntil().start(not_yet, config), Waiting)
 
 
 def test_wrong_conditions() -> None:
