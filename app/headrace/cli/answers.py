@@ -26,6 +26,21 @@ class WorkflowLine(_Answer):
     updated_at: float
 
 
+class Warned(_Answer):
+    """What of a saved definition will surprise."""
+
+    path: str
+    message: str
+    hint: str = ""
+
+
+class Saved(_Answer):
+    """A workflow that was just saved."""
+
+    id: str
+    warnings: list[Warned] = []
+
+
 class Started(_Answer):
     """A run that has begun."""
 

@@ -1,27 +1,50 @@
-"""What users hand over: definitions in files, inputs as JSON or as a file."""
+"""What users hand over: definitions in files or on stdin, inputs as JSON or as a file."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
-from headrace.cli.errors import WrongUse
+from headrace.cli.errors import WrongUse, show_problem
 from headrace.engine.program import Rules
+from headrace.errors import InvalidInput, Problem
 from headrace.graph.definition import Definition, parse
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.soundness import soundness
 from headrace.graph.validate import require_valid
+from headrace.graph.yaml_text import read_yaml
 from headrace.nodes.builtin import builtin
+
+STDIN = "-"
+_YAML = (".yaml", ".yml")
+_SUFFIXES = (".json", *_YAML)
+
+
+def is_definition(what: str) -> bool:
+    """Whether it names a definition in a file or on stdin, and not a workflow that is stored."""
+    return what == STDIN or what.endswith(_SUFFIXES) or Path(what).is_file()
 
 
 def read_definition(path: Path) -> JsonObject:
-    """The definition in a file; without a name of its own it gets the file's. Raises WrongUse."""
-    document = read_json(_text_of(path), str(path))
+    """The definition in a file or on stdin, `-`; without a name of its own it gets the file's.
+
+    Raises WrongUse.
+    """
+    document = read_document(path)
     if not isinstance(document, dict):
-        raise WrongUse(f"{path} holds no workflow: a JSON object with `nodes` and `edges` is expected")
+        raise WrongUse(f"{_shown(path)} holds no workflow: an object with `nodes` and `edges` is expected")
     inner = document.get("workflow")
     flat = {**inner, **document} if isinstance(inner, dict) else dict(document)
     flat.pop("workflow", None)
-    return {"name": path.stem} | flat
+    return {"name": path.stem if str(path) != STDIN else "stdin"} | flat
+
+
+def read_document(path: Path) -> JsonValue:
+    """The JSON or YAML in a file or on stdin, `-`. Raises WrongUse."""
+    text = sys.stdin.read() if str(path) == STDIN else _text_of(path)
+    is_yaml = path.suffix in _YAML or (str(path) == STDIN and not text.lstrip().startswith("{"))
+    return _read_yaml(text, _shown(path)) if is_yaml else read_json(text, _shown(path))
 
 
 def require_valid_definition(document: JsonValue) -> Definition:
@@ -31,10 +54,15 @@ def require_valid_definition(document: JsonValue) -> Definition:
     return definition
 
 
+def warnings_of(definition: Definition) -> list[Problem]:
+    """What of a valid definition will surprise."""
+    return soundness(definition, Rules(builtin()))
+
+
 def read_input(text: str) -> JsonValue:
-    """JSON, or the JSON in the file that `@path` names. Raises WrongUse."""
+    """JSON, or the JSON or YAML in the file that `@path` names. Raises WrongUse."""
     if text.startswith("@"):
-        return read_json(_text_of(Path(text[1:])), text[1:])
+        return read_document(Path(text[1:]))
     return read_json(text, "--input")
 
 
@@ -45,6 +73,18 @@ def read_json(text: str, where: str) -> JsonValue:
     except ValueError as error:
         raise WrongUse(f"{where} is not JSON: {error}") from error
     return value
+
+
+def _read_yaml(text: str, where: str) -> JsonValue:
+    try:
+        return read_yaml(text)
+    except InvalidInput as error:
+        faults = "; ".join(map(show_problem, error.problems))
+        raise WrongUse(f"{where} is not YAML that can be read: {faults}") from error
+
+
+def _shown(path: Path) -> str:
+    return "stdin" if str(path) == STDIN else str(path)
 
 
 def _text_of(path: Path) -> str:

@@ -64,9 +64,10 @@ def exit_code(error: HeadraceError) -> Exit:
 def describe(error: HeadraceError) -> str:
     """The message, and a line for each thing that is wrong."""
     problems = error.problems if isinstance(error, InvalidInput) else []
-    return "\n".join([error.message, *(f"  {_line(problem)}" for problem in problems)])
+    return "\n".join([error.message, *(f"  {show_problem(problem)}" for problem in problems)])
 
 
-def _line(problem: Problem) -> str:
+def show_problem(problem: Problem) -> str:
+    """A problem as people read it: where, what, and what would be right."""
     where = f"{problem.path}: " if problem.path else ""
     return f"{where}{problem.message}" + (f" ({problem.hint})" if problem.hint else "")

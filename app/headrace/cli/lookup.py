@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from headrace.cli.answers import WorkflowLine, read
+from headrace.cli.answers import Saved, WorkflowLine, read
 from headrace.cli.client import Client
-from headrace.cli.errors import WrongUse
-from headrace.errors import NotFound
-from headrace.graph.json_types import JsonObject
+from headrace.cli.errors import WrongUse, show_problem
+from headrace.cli.output import complain
+from headrace.errors import NotFound, Problem
+from headrace.graph.json_types import JsonObject, JsonValue
 
 _PAGE = 1000
 
@@ -43,17 +44,16 @@ def save(client: Client, definition: JsonObject) -> str:
     if not ids:
         return create(client, definition)
     found = _only(name, ids)
-    client.put(f"/workflows/{found}", definition)
-    return found
+    return _saved(client.put(f"/workflows/{found}", definition))
 
 
 def create(client: Client, definition: JsonObject) -> str:
     """Saves a new workflow; returns its id. Raises Refused."""
-    return read(WorkflowLine, client.post("/workflows", definition)).id
+    return _saved(client.post("/workflows", definition))
 
 
 def ids_by_name(client: Client, name: str) -> list[str]:
-    return [line.id for line in all_workflows(client) if line.name == name]
+    return [one.id for one in all_workflows(client) if one.name == name]
 
 
 def is_id(text: str) -> bool:
@@ -62,6 +62,14 @@ def is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _saved(answer: JsonValue) -> str:
+    """The id of what was saved; its warnings go to stderr."""
+    saved = read(Saved, answer)
+    for one in saved.warnings:
+        complain(f"Warning: {show_problem(Problem(one.path, one.message, one.hint))}")
+    return saved.id
 
 
 def _only(name: str, ids: list[str]) -> str:

@@ -12,7 +12,7 @@ import typer
 from headrace.cli import lookup, watch
 from headrace.cli.answers import Started, read
 from headrace.cli.client import Client, open_client
-from headrace.cli.documents import read_definition, read_input
+from headrace.cli.documents import is_definition, read_definition, read_input
 from headrace.cli.errors import Exit
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import print_json, say
@@ -67,7 +67,6 @@ def end(client: Client, run_id: str, timeout: float | None, as_json: bool) -> No
 
 
 def _saved(client: Client, what: str) -> str:
-    path = Path(what)
-    if what.endswith(".json") or path.is_file():
-        return lookup.save(client, read_definition(path))
+    if is_definition(what):
+        return lookup.save(client, read_definition(Path(what)))
     return lookup.workflow_id(client, what)

@@ -9,16 +9,18 @@ import typer
 
 from headrace.cli import lookup, versions
 from headrace.cli.client import open_client
-from headrace.cli.documents import read_definition, require_valid_definition
+from headrace.cli.documents import read_definition, require_valid_definition, warnings_of
+from headrace.cli.errors import show_problem
 from headrace.cli.options import AsJson, Url
-from headrace.cli.output import print_json, print_table, say, show_milliseconds
+from headrace.cli.output import complain, print_json, print_table, say, show_milliseconds
+from headrace.graph.json_types import JsonObject
 
 app = typer.Typer(help="List, show, create, delete and validate workflows.", no_args_is_help=True)
 app.command("versions")(versions.versions)
 app.command("activate")(versions.activate)
 app.command("diff")(versions.diff)
 
-File = Annotated[Path, typer.Argument(help="A definition in JSON, in either form.")]
+File = Annotated[Path, typer.Argument(help="A definition in JSON or YAML, in either form; - for stdin.")]
 Name = Annotated[str, typer.Argument(metavar="ID|NAME", help="A workflow's id or exact name.")]
 
 
@@ -73,7 +75,11 @@ def delete(
 def validate(file: File, as_json: AsJson = False) -> None:
     """Check a definition without saving it; needs no server."""
     definition = require_valid_definition(read_definition(file))
+    warnings = warnings_of(definition)
     if as_json:
-        print_json({"valid": True, "nodes": len(definition.nodes), "edges": len(definition.edges)})
+        counts: JsonObject = {"nodes": len(definition.nodes), "edges": len(definition.edges)}
+        print_json({"valid": True, **counts, "warnings": [dict(one.as_dict()) for one in warnings]})
     else:
+        for one in warnings:
+            complain(f"Warning: {show_problem(one)}")
         say(f"{file} is valid: {len(definition.nodes)} nodes, {len(definition.edges)} edges")

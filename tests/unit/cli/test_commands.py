@@ -131,6 +131,37 @@ def test_what_the_api_refuses_is_told_in_full(cli: Cli, api: Api, file: str) -> 
     ]
 
 
+DEAD: JsonObject = {
+    "name": "Dead",
+    "nodes": [
+        {"id": "if", "type": "ifElse"},
+        {"id": "join", "type": "noop", "join": "all_success"},
+    ],
+    "edges": [
+        {"source": "if", "target": "join", "branch": "out-true"},
+        {"source": "if", "target": "join", "branch": "out-false"},
+    ],
+}
+
+
+def test_validate_warns(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "dead.json"
+    path.write_text(json.dumps(DEAD))
+    answer = cli("workflow", "validate", str(path))
+    assert answer.code == 0
+    assert answer.err.startswith("Warning: nodes[1].join: node 'join' can never run (")
+    machine = cli("workflow", "validate", str(path), "--json")
+    said = json.loads(machine.out)
+    assert (machine.err, said["valid"], said["warnings"][0]["path"]) == ("", True, "nodes[1].join")
+
+
+def test_saving_shows_the_warnings(cli: Cli, api: Api, file: str) -> None:
+    warning: JsonValue = {"path": "nodes[0]", "message": "odd", "hint": "mend it"}
+    api.says("POST /workflows", line(ID) | {"warnings": [warning]}, 201)
+    answer = cli("workflow", "create", file, "--url", api.url)
+    assert (answer.code, answer.out, answer.err) == (0, f"{ID}\n", "Warning: nodes[0]: odd (mend it)\n")
+
+
 def test_what_is_no_headrace_is_said(cli: Cli, api: Api) -> None:
     api.says("GET /workflows", {"surprise": True})
     answer = cli("workflow", "list", "--url", api.url)
