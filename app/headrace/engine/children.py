@@ -8,17 +8,15 @@ runs, the parents' tasks; never the runs of parents.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.beginning import add_tasks_to_all
-from headrace.engine.control import cancel_run
+from headrace.engine.control import cancel_all
 from headrace.engine.halving import spared
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
-from headrace.errors import NotFound, WrongState
 from headrace.graph.children import Batch
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
@@ -55,10 +53,10 @@ async def look(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
 async def _look(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
     dispatches, spoilt, unwanted = await engine.db.transact(partial(_advance, engine, tasks))
     for task in spoilt:
-        dispatches += await _cancel(engine, await engine.db.transact(partial(_running, task)))
+        dispatches += await cancel_all(engine, await engine.db.transact(partial(_running, task)))
     for task in unwanted:
         while ids := await engine.db.transact(partial(_part, task)):
-            dispatches += await _cancel(engine, ids)
+            dispatches += await cancel_all(engine, ids)
     return dispatches
 
 
@@ -136,11 +134,3 @@ async def _part(task: TaskId, tx: Tx) -> list[UUID]:
     if not ids:
         await batches.forget(tx, [task])
     return [] if unwanted[0].abandons else ids
-
-
-async def _cancel(engine: Engine, run_ids: Sequence[UUID]) -> list[Dispatch]:
-    dispatches: list[Dispatch] = []
-    for run_id in run_ids:
-        with suppress(NotFound, WrongState):
-            dispatches += await cancel_run(engine, run_id)
-    return dispatches

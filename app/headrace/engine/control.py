@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -27,6 +29,15 @@ async def cancel_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     or is being cancelled.
     """
     return await engine.db.transact(partial(_cancel, engine, run_id))
+
+
+async def cancel_all(engine: Engine, run_ids: Sequence[UUID]) -> list[Dispatch]:
+    """Cancels those of the runs that have not ended and are not ending."""
+    dispatches: list[Dispatch] = []
+    for run_id in run_ids:
+        with suppress(NotFound, WrongState):
+            dispatches += await cancel_run(engine, run_id)
+    return dispatches
 
 
 async def _cancel(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:

@@ -27,9 +27,9 @@ async def finish(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dis
     reason = decided.reason or None
     await runs.finish(tx, run.id, decided.status, reason)
     await events.append(tx, history.run_ended(run.id, decided.status, reason))
-    if run.parent is not None:
-        return [Release((run.parent,))]
     follows = await _next_turns(engine, tx, run.id, plan) if plan.concurrency else []
+    if run.parent is not None:
+        return [*follows, Release((run.parent,))]
     if decided.status is RunStatus.FAILED and plan.failure_workflow is not None:
         follows += await _start_failure_workflow(engine, tx, run.id, plan.failure_workflow)
     return follows

@@ -10,13 +10,14 @@ from typing import assert_never
 
 from headrace.engine import history
 from headrace.engine.admission import give_back
+from headrace.engine.control import cancel_all
 from headrace.engine.execute import Finished
 from headrace.engine.halving import in_halves
 from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
 from headrace.engine.signals import take_buffered
-from headrace.engine.spawning import Spawning, lock_batches, spawn
+from headrace.engine.spawning import NOTHING_BEGUN, Begun, Spawning, lock_batches, spawn
 from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.edges import Ending, On, Resolution, resolve_edges
@@ -81,19 +82,20 @@ async def settle(
     dispatches += await _signalled(engine, written.values())
     held_keys = [entry.finished.execution for entry in written.values() if entry.settlement.held_for is None]
     dispatches += await give_back(engine, held_keys)
-    dispatches += [job for entry in written.values() for job in entry.jobs]
+    dispatches += [job for entry in written.values() for job in entry.begun.jobs]
+    dispatches += await _make_way(engine, written.values())
     return Settled(dispatches, handed.released, handed.taken, late)
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A settlement with the events that go with it. spawning: runs to start with it; jobs: of their roots."""
+    """A settlement with the events that go with it. spawning: runs that start with it."""
 
     finished: Finished
     settlement: claims.Settlement
     events: Sequence[events.Event]
     spawning: Spawning | None = None
-    jobs: Sequence[Dispatch] = ()
+    begun: Begun = NOTHING_BEGUN
 
 
 def _is_quick(entry: _Entry) -> bool:
@@ -135,6 +137,14 @@ async def _signalled(engine: Engine, written: Iterable[_Entry]) -> list[Dispatch
         return []
 
 
+async def _make_way(engine: Engine, written: Iterable[_Entry]) -> list[Dispatch]:
+    """What follows from cancelling the runs in whose place others were started."""
+    try:
+        return await cancel_all(engine, [run_id for entry in written for run_id in entry.begun.outdated])
+    except StoreUnavailable:
+        return []
+
+
 async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Entry]:
     async def work(tx: Tx) -> dict[TaskId, _Entry]:
         earlier = await lock_batches(tx, [entry.spawning for entry in entries if entry.spawning])
@@ -142,7 +152,7 @@ async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Ent
         written = {entry.settlement.task: entry for entry in entries if entry.settlement.task in held}
         await events.append(tx, [event for entry in written.values() for event in entry.events])
         spawned = await spawn(engine, tx, [one.spawning for one in written.values() if one.spawning], earlier)
-        return written | {task: replace(written[task], jobs=jobs) for task, jobs in spawned.items()}
+        return written | {task: replace(written[task], begun=begun) for task, begun in spawned.items()}
 
     return await engine.db.transact(work)
 

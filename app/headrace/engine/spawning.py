@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headrace.engine import history
-from headrace.engine.beginning import Beginning, add_tasks_to_all, begin
+from headrace.engine import history, turns
+from headrace.engine.beginning import add_tasks_to_all
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine, Program
-from headrace.engine.start import require_input
+from headrace.engine.starting import StartRequest, require_input, start_within
+from headrace.engine.turns import Turn
 from headrace.errors import HeadraceError
 from headrace.graph.bodies import path_into
 from headrace.graph.children import DEEPEST, MOST_TASKS, Batch
@@ -66,14 +67,21 @@ class Spawning:
         return self.execution.task
 
 
+_NO_TURN = Turn()
+
+
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """What is to be started for one task. keys: what each of its children executes, in their order."""
+    """What is to be started for one task. keys: what each of its children executes, in their order.
+
+    turn: of an only child, at its workflow's concurrency key.
+    """
 
     spawning: Spawning
     parent: ParentFacts
     keys: Sequence[ProgramKey]
     programs: Mapping[ProgramKey, Program]
+    turn: Turn = _NO_TURN
 
     @property
     def task(self) -> TaskId:
@@ -84,6 +92,17 @@ class _Family:
         return sum(len(self.programs[key].plan.nodes) for key in self.keys)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What to do for children once they are committed. jobs: to push. outdated: runs to cancel for them."""
+
+    jobs: Sequence[Dispatch] = ()
+    outdated: Sequence[UUID] = ()
+
+
+NOTHING_BEGUN = Begun()
+
+
 async def lock_batches(tx: Tx, spawnings: Sequence[Spawning]) -> dict[TaskId, Batch]:
     """Locks the batches that tasks had before, always before the tasks themselves."""
     tasks = [one.task for one in spawnings]
@@ -92,8 +111,8 @@ async def lock_batches(tx: Tx, spawnings: Sequence[Spawning]) -> dict[TaskId, Ba
 
 async def spawn(
     engine: Engine, tx: Tx, spawnings: Sequence[Spawning], earlier: Mapping[TaskId, Batch]
-) -> dict[TaskId, list[Dispatch]]:
-    """Starts the children of tasks that this transaction parks; returns the jobs of their roots, by task.
+) -> dict[TaskId, Begun]:
+    """Starts the children of tasks that this transaction parks; returns what follows, by task.
 
     earlier: the batches that `lock_batches` found. Raises SpawnRefused, InvalidInput and others of the kind
     when one of the families cannot be started: then nothing of this transaction may be kept.
@@ -101,12 +120,13 @@ async def spawn(
     parents = await children.parents(tx, [one.task for one in spawnings]) if spawnings else {}
     families = [await _family(engine, tx, one, parents[one.task]) for one in spawnings]
     await _count(tx, families)
-    dispatches = {}
+    begun = {}
     for family in families:
         if family.task in earlier and not earlier[family.task].is_over:
             await _leave_behind(tx, family.task)
-        dispatches[family.task] = await (_detach if family.spawning.detached_id else _begin)(tx, family)
-    return dispatches
+        is_detached = family.spawning.detached_id is not None
+        begun[family.task] = await (_detach(engine, tx, family) if is_detached else _begin(tx, family))
+    return begun
 
 
 async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFacts) -> _Family:
@@ -120,10 +140,16 @@ async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFact
     current = {name: await _current(tx, name) for name in sorted(found)}
     keys = [own if one.workflow is None else _pinned(one, current) for one in spawning.spawned.children]
     programs = await engine.programs.load(tx, keys)
+    if spawning.detached_id is not None:
+        return _Family(spawning, parent, keys, programs)
     for child, key in zip(spawning.spawned.children, keys, strict=True):
         if child.workflow is not None:
             require_input(programs[key], child.input)
-    return _Family(spawning, parent, keys, programs)
+    only = spawning.spawned.children[0] if len(keys) == 1 else None
+    if only is None or only.workflow is None:
+        return _Family(spawning, parent, keys, programs)
+    turn = await turns.ask(tx, programs[keys[0]].plan, keys[0].workflow_id, only.input)
+    return _Family(spawning, parent, keys, programs, turn)
 
 
 def _pinned(child: Child, current: Mapping[str, ProgramKey]) -> ProgramKey:
@@ -167,16 +193,23 @@ async def _leave_behind(tx: Tx, task: TaskId) -> None:
     await batches.disown(tx, task)
 
 
-async def _detach(tx: Tx, family: _Family) -> list[Dispatch]:
-    """Begins a run of its own that remembers who started it."""
+async def _detach(engine: Engine, tx: Tx, family: _Family) -> Begun:
+    """Starts a run as anybody may; it remembers who did."""
     (child,), (key,) = family.spawning.spawned.children, family.keys
     node_id = family.spawning.execution.node.id
     origin: JsonObject = {"parentRunId": str(family.task.run_id), "nodeId": node_id}
-    run_id = family.spawning.detached_id or new_id()
-    return await begin(tx, family.programs[key], Beginning(run_id, key, child.input, origin=origin))
+    request = StartRequest(
+        key.workflow_id,
+        child.input,
+        version=key.version,
+        origin=origin,
+        run_id=family.spawning.detached_id,
+    )
+    started = await start_within(engine, request, tx)
+    return Begun(started.dispatches, started.outdated)
 
 
-async def _begin(tx: Tx, family: _Family) -> list[Dispatch]:
+async def _begin(tx: Tx, family: _Family) -> Begun:
     spawned, parent = family.spawning.spawned, family.parent
     batch = Batch(len(spawned.children), spawned.at_once, spawned.tolerated)
     count = batch.to_start()
@@ -184,9 +217,10 @@ async def _begin(tx: Tx, family: _Family) -> list[Dispatch]:
     await batches.put(tx, family.task, first, batch.begun(count), spawned.abandons)
     new = _new_children(family, count)
     await children.insert(tx, family.task, parent, new, _mocks(family.spawning.execution))
-    await events.append(tx, [history.run_queued(one.id) for one in new[count:]])
-    ready = {one.id: one.program for one in new[:count]}
-    return await add_tasks_to_all(tx, family.programs, ready, parent.priority)
+    await events.append(tx, [history.run_queued(one.id) for one in new if one.is_queued])
+    ready = {one.id: one.program for one in new if not one.is_queued}
+    jobs = await add_tasks_to_all(tx, family.programs, ready, parent.priority)
+    return Begun(jobs, family.turn.outdated)
 
 
 def _new_children(family: _Family, ready: int) -> list[NewChild]:
@@ -204,7 +238,8 @@ def _new_children(family: _Family, ready: int) -> list[NewChild]:
                 open=plan.main_size,
                 total=len(plan.nodes),
                 timeout=plan.timeout,
-                is_queued=number >= ready,
+                is_queued=number >= ready or family.turn.is_queued,
+                concurrency_key=family.turn.key,
             )
         )
     if sum(size_of(one.input or "") for one in new) > INPUT_LIMIT:

@@ -28,7 +28,7 @@ class StartRequest:
 
     priority: None for the workflow's. origin: what started it. mocks: answers of nodes that are not run, by
     node id. debug: breakpoints and steps, see `headrace.graph.holding.Debug`. node: only this one, which gets
-    the input as its own.
+    the input as its own. run_id: None for a new one.
     """
 
     workflow_id: UUID
@@ -40,6 +40,7 @@ class StartRequest:
     mocks: JsonObject | None = None
     debug: JsonObject | None = None
     node: str | None = None
+    run_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
         raise NotFound("Workflow not found")
     if request.version is not None and request.version > version:
         raise NotFound(f"The workflow has no version {request.version}")
-    run_id = new_id()
+    run_id = request.run_id or new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())
     body = "" if request.node is None else path_of_one(request.node)

@@ -67,7 +67,7 @@ async def count_tasks(tx: Tx, new: Mapping[UUID, int]) -> dict[UUID, int]:
 class NewChild:
     """A run to insert for a task. input: JSON text. open, total, timeout: as of `runs.NewRun`.
 
-    is_queued: it waits for its turn.
+    is_queued: it waits for its turn, among its siblings or behind the key of its workflow.
     """
 
     id: UUID
@@ -78,18 +78,21 @@ class NewChild:
     total: int
     timeout: float | None
     is_queued: bool
+    concurrency_key: str | None = None
 
 
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, body, input, open, total, status, priority, deadline_at,
-                           mocks, parent_run_id, parent_position, child_index, depth)
+                           mocks, parent_run_id, parent_position, child_index, depth, concurrency_key)
 SELECT n.id, n.workflow_id, n.version, n.body, n.input::jsonb, n.open, n.total,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'running' END, $3,
-       CASE WHEN NOT n.is_queued THEN now() + make_interval(secs => n.timeout) END,
-       $5::text::jsonb, $1, $2, n.child_index, $4
+       CASE WHEN NOT n.is_queued OR n.concurrency_key IS NOT NULL
+            THEN now() + make_interval(secs => n.timeout) END,
+       $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key
 FROM unnest($6::uuid[], $7::int[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::int[], $13::int[],
-            $14::float8[], $15::bool[])
-     AS n(id, child_index, workflow_id, version, body, input, open, total, timeout, is_queued)
+            $14::float8[], $15::bool[], $16::text[])
+     AS n(id, child_index, workflow_id, version, body, input, open, total, timeout, is_queued,
+          concurrency_key)
 """
 
 
@@ -114,6 +117,7 @@ async def insert(
         [one.total for one in new],
         [one.timeout for one in new],
         [one.is_queued for one in new],
+        [one.concurrency_key for one in new],
     )
 
 

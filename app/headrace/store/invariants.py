@@ -104,7 +104,7 @@ _BROKEN = {
             SELECT 1 FROM task_children c JOIN workflow_runs r
               ON r.parent_run_id = c.run_id AND r.parent_position = c.position
             WHERE c.run_id = t.run_id AND c.position = t.position
-              AND NOT r.is_reported AND r.status <> 'queued')
+              AND NOT r.is_reported AND (r.status <> 'queued' OR r.concurrency_key IS NOT NULL))
         """,
     ),
     "children_at_once": (

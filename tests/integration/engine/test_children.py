@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from uuid import UUID
 
@@ -222,6 +223,28 @@ async def test_nobody_waits_for_a_detached_run(engine: Engine) -> None:
     assert row.status == "running"
     assert row.parent_run_id is None
     assert str(run_id) in row.origin
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_the_concurrency_of_a_workflow_holds_for_its_runs_as_a_child(
+    engine: Engine, wait: bool
+) -> None:
+    limited = workflow([node("x", "script")], [], name="child", concurrency={"limit": 1})
+    child_id = await create_workflow(engine, limited)
+    body = call("call", "child", wait=wait)
+    run = await started(engine, workflow([a_map("map", body, items=[1, 2, 3, 4])], []))
+    waiting, most = list(run.dispatches), 0
+    while waiting:
+        waiting += await deliver(engine, waiting.pop(0))
+        (row,) = await sql(
+            engine.db,
+            "SELECT count(*)::int AS n FROM workflow_runs WHERE workflow_id = $1 AND status = 'running'",
+            child_id,
+        )
+        most = max(most, row.n)
+    assert most == 1
+    assert await statuses_of_runs(engine) == {"succeeded": 9}
+    assert await verify(engine.db) == []
 
 
 async def test_a_failed_child_fails_its_node_with_details(engine: Engine) -> None:
@@ -445,6 +468,41 @@ async def test_random_orders_of_delivery_come_to_the_same(engine: Engine) -> Non
         expected = [[10, 20, 10 * number] for number in (1, 2, 3, 4)]
         assert await output_of(engine, run.run_id, "outer") == expected
     assert await verify(engine.db) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_families_under_many_hands_and_a_cancel_at_any_moment(engine: Engine, seed: int) -> None:
+    """Eight workers at once take jobs in any order, some twice, and somebody may cancel the run meanwhile."""
+    rng = random.Random(seed)
+    body = a_map("inner", node("item", "item", config={"fails": [2]}), items=[1, 2, 3], tolerate=seed % 2)
+    loop = a_loop("loop", a_map("third", ITEM, items=[1, 2], maxConcurrency=1), **{"for": 3})
+    outer = a_map("outer", body, items=list(range(8)), maxConcurrency=3, tolerate=3)
+    run = await started(engine, workflow([outer, loop], []))
+    bag = [*run.dispatches, *run.dispatches]
+    left = rng.choice((10, 40, 90, 10_000))
+
+    async def work() -> None:
+        nonlocal left
+        while bag:
+            job = bag.pop(rng.randrange(len(bag)))
+            bag.extend(await deliver(engine, job))
+            if rng.random() < 0.1:
+                bag.append(job)
+            left -= 1
+            if left == 0:
+                bag.extend(await cancel_run(engine, run.run_id))
+
+    async with asyncio.timeout(60):
+        while await _has_active(engine):
+            await asyncio.gather(*(work() for _ in range(8)))
+    status = await status_of(engine, run.run_id)
+    assert status in (("cancelled",) if left <= 0 else ("failed",) if seed % 2 == 0 else ("succeeded",))
+    assert await verify(engine.db) == []
+
+
+async def _has_active(engine: Engine) -> bool:
+    rows = await sql(engine.db, "SELECT 1 FROM workflow_runs WHERE finished_at IS NULL LIMIT 1")
+    return bool(rows)
 
 
 @pytest.mark.parametrize(
