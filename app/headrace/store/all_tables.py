@@ -1,0 +1,24 @@
+"""Every table of Headrace, whichever module describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from sqlalchemy import Table
+from sqlmodel import SQLModel
+
+from headrace.store import control_tables, tables, trigger_tables
+
+
+def _names(module: ModuleType) -> Iterator[str]:
+    for row in vars(module).values():
+        if isinstance(row, type) and issubclass(row, SQLModel) and row.__module__ == module.__name__:
+            yield str(row.__tablename__)
+
+
+_OURS = {name for module in (tables, control_tables, trigger_tables) for name in _names(module)}
+
+# The metadata may also hold tables of a program that uses Headrace.
+ALL_TABLES: tuple[Table, ...] = tuple(one for one in SQLModel.metadata.sorted_tables if one.name in _OURS)
+"""Those that others refer to come first."""

@@ -1,0 +1,56 @@
+"""What a worker process does with one job, and what its tick does, in the process of a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import uuid4
+
+from headrace.engine import clocks
+from headrace.engine.execute import claim, perform
+from headrace.engine.program import Engine
+from headrace.engine.release import release
+from headrace.engine.settle import settle
+from headrace.engine.sweep import wake_due
+from headrace.graph.dispatch import Dispatch, Release, RunTask
+from headrace.nodes.base import Http
+from headrace.nodes.lanes import Lanes, NoLanes
+from headrace.store.claims import Delivery
+
+T = TypeVar("T")
+
+_WORKER = uuid4()
+
+
+class Threads(NoLanes):
+    """Runs code in threads, and none in other processes."""
+
+    async def run_sync(self, call: Callable[[], T]) -> T:
+        return await asyncio.to_thread(call)
+
+
+THREADS = Threads()
+
+
+async def deliver(
+    engine: Engine, dispatch: Dispatch, http: Http, lanes: Lanes = THREADS
+) -> Sequence[Dispatch]:
+    """Does what a worker does with one job; returns what follows. What is no job does nothing."""
+    match dispatch:
+        case RunTask(task=task, attempt=attempt, delivery=delivery):
+            executions = await claim(engine, [Delivery(task, attempt, delivery)], _WORKER)
+            finished = [await perform(execution, http, lanes) for execution in executions]
+            return (await settle(engine, finished)).dispatches
+        case Release(tasks=tasks):
+            return await release(engine, tasks)
+        case _:
+            return []
+
+
+async def tick(engine: Engine) -> list[Dispatch]:
+    """Wakes what is due, and ends what took too long. Schedules are left alone: they go by the calendar."""
+    dispatches: list[Dispatch] = []
+    while woken := await wake_due(engine):
+        dispatches += woken
+    return dispatches + await clocks.enforce(engine)
