@@ -42,6 +42,9 @@ class NothingBeside:
     def promise_slots(self, most: int) -> int:
         return min(most, 0)
 
+    def slots_freed(self) -> None:
+        pass
+
     def began(self, dispatch: RunTask, future: asyncio.Future[JsonValue]) -> None:
         raise AssertionError(f"{dispatch} was taken without a slot: {future}")
 
