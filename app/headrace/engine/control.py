@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
@@ -17,7 +17,7 @@ from headrace.errors import NotFound, WrongState
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Verdict
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
-from headrace.store import events, holds, runs
+from headrace.store import events, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 
@@ -69,9 +69,9 @@ async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
 
 
 async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> list[Dispatch]:
-    """Holds all that has not begun; what runs finishes, and nothing follows it until the run is resumed.
+    """Holds all that has not begun, also in the runs of its children; what runs finishes.
 
-    Raises NotFound, and WrongState for a run that is not running.
+    Nothing follows until the run is resumed. Raises NotFound, and WrongState for a run that is not running.
     """
 
     async def work(tx: Tx) -> list[Dispatch]:
@@ -80,11 +80,14 @@ async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> 
             raise WrongState(f"The run is {run.status}")
         return await pause(tx, run, reason)
 
-    return await engine.db.transact(work)
+    dispatches = await engine.db.transact(work)
+    return dispatches + await _to_children(
+        engine, run_id, RunStatus.RUNNING, partial(pause_run, reason=reason)
+    )
 
 
 async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
-    """Lets a paused run go on. What is due is woken by the next tick.
+    """Lets a paused run go on, with its children. What is due is woken by the next tick.
 
     Raises NotFound, and WrongState for a run that is not paused.
     """
@@ -98,7 +101,24 @@ async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
         await events.append(tx, history.run_resumed(run_id))
         return [Release(tuple(parents))] if parents else []
 
-    return await engine.db.transact(work)
+    dispatches = await engine.db.transact(work)
+    return dispatches + await _to_children(engine, run_id, RunStatus.PAUSED, resume_run)
+
+
+async def _to_children(
+    engine: Engine,
+    run_id: UUID,
+    status: RunStatus,
+    act: Callable[[Engine, UUID], Awaitable[list[Dispatch]]],
+) -> list[Dispatch]:
+    """Does the same to the children that stand so; each has a transaction of its own."""
+    async with engine.db.transaction() as tx:
+        found = await run_reading.active_children(tx, run_id, status)
+    dispatches: list[Dispatch] = []
+    for child in found:
+        with suppress(WrongState):  # it has ended, or somebody was quicker
+            dispatches += await act(engine, child)
+    return dispatches
 
 
 async def _lock(tx: Tx, run_id: UUID) -> LockedRun:

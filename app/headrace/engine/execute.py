@@ -10,6 +10,7 @@ from uuid import UUID
 from headrace.engine import history
 from headrace.engine.admission import admit, keep
 from headrace.engine.halving import spared
+from headrace.engine.holding import hold_if_paused
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
@@ -95,7 +96,7 @@ async def hand_back(engine: Engine, held: Mapping[TaskId, int]) -> list[Dispatch
     async def work(tx: Tx) -> list[Queued]:
         queued = await claims.hand_back(tx, held)
         await events.append(tx, history.queued(queued))
-        return queued
+        return await hold_if_paused(tx, queued)
 
     return [one.dispatch() for one in await engine.db.transact(work)]
 

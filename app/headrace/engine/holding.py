@@ -7,9 +7,9 @@ from uuid import UUID
 
 from headrace.engine import history
 from headrace.graph.dispatch import Dispatch, Withdraw
-from headrace.graph.holding import Debug, hold_for
+from headrace.graph.holding import Debug, Hold, hold_for
 from headrace.graph.states import RunStatus, TaskStatus
-from headrace.store import events, holds, runs
+from headrace.store import events, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 from headrace.store.tasks import Queued
@@ -21,6 +21,18 @@ async def pause(tx: Tx, run: LockedRun, reason: str) -> list[Dispatch]:
     jobs = await holds.pause(tx, run.id)
     await events.append(tx, history.run_paused(run.id, reason))
     return [Withdraw(tuple(jobs))] if jobs else []
+
+
+async def hold_if_paused(tx: Tx, queued: Sequence[Queued]) -> list[Queued]:
+    """As `hold_back`, for tasks that are queued without a lock on their runs; their rows are locked.
+
+    A pause that comes meanwhile waits for these rows, and finds the tasks queued.
+    """
+    paused = await run_reading.paused_among(tx, sorted({one.task.run_id for one in queued}))
+    held = {one.task: Hold(is_paused=True) for one in queued if one.task.run_id in paused}
+    if held:
+        await holds.hold(tx, held)
+    return [one for one in queued if one.task not in held]
 
 
 async def hold_back(tx: Tx, locked: Mapping[UUID, LockedRun], queued: Sequence[Queued]) -> list[Queued]:

@@ -16,7 +16,7 @@ from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
 from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
-from headrace.store import results, run_reading
+from headrace.store import results, run_reading, variables
 from headrace.store.claims import Claim
 from headrace.store.db import Database, Tx
 from headrace.store.payloads import INLINE_LIMIT
@@ -68,10 +68,21 @@ async def prepare(
     found |= await results.results(tx, sorted(missing))
     told = [one.task for one in claimed if one.waits_for == CHILDREN and one.wake is not None]
     news = await child_results(engine, tx, told) if told else {}
-    return [
+    executions = [
         _told(_execution(engine.db, one, known[one.task.run_id], found), news.get(one.task))
         for one in claimed
     ]
+    await _name_variables(tx, [one for one in executions if one.node.uses_variables])
+    return executions
+
+
+async def _name_variables(tx: Tx, executions: Sequence[Execution]) -> None:
+    """Gives templates the run's variables as `vars`, where they are named."""
+    for owner in {str(one.run.names["rootId"]) for one in executions}:
+        values = await variables.of_owner(tx, "run", owner)
+        for one in executions:
+            if one.run.names["rootId"] == owner:
+                one.scope = Scope(one.scope.input, {**one.scope.names, "vars": values})
 
 
 def _told(execution: Execution, news: JsonValue | TooLarge) -> Execution:

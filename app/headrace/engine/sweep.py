@@ -10,6 +10,7 @@ from uuid import UUID
 from headrace.engine import history, turns
 from headrace.engine.admission import let_all_try
 from headrace.engine.execute import Finished, recall
+from headrace.engine.holding import hold_if_paused
 from headrace.engine.program import Engine
 from headrace.engine.settle import settle
 from headrace.engine.signals import take_buffered
@@ -150,7 +151,7 @@ async def _take_back(tx: Tx, lost: Sequence[Lost]) -> _Taken:
             for one in again
         ],
     )
-    return _Taken(again, [one for one in lost if one.lost >= one.max_lost])
+    return _Taken(await hold_if_paused(tx, again), [one for one in lost if one.lost >= one.max_lost])
 
 
 async def _recover(engine: Engine, taken: _Taken) -> list[Dispatch]:

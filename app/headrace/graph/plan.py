@@ -14,7 +14,7 @@ from headrace.graph.join import Join
 from headrace.graph.json_types import JsonObject
 from headrace.graph.retry import RetryPolicy
 from headrace.graph.settings import Cache, Concurrency, OnFailure, Rate, RunConcurrency
-from headrace.graph.template import references
+from headrace.graph.template import references, uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class PlanNode:
     in_edges: tuple[int, ...]
     out_edges: tuple[int, ...]
     references: tuple[int, ...]
+    uses_variables: bool = False
     queue_timeout: float | None = None
     total_timeout: float | None = None
     priority: int | None = None
@@ -201,6 +202,7 @@ def _plan_node(
         in_edges=tuple(incoming),
         out_edges=tuple(outgoing),
         references=tuple(sorted(at[name] for name in references(own_config(node)) if name in at)),
+        uses_variables=uses(own_config(node), "vars"),
         queue_timeout=node.timeouts.queue,
         total_timeout=node.timeouts.total,
         priority=None if node.priority is None else int(node.priority),

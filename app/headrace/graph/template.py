@@ -215,6 +215,12 @@ def parent_references(value: JsonValue) -> frozenset[str]:
     return _named(value, "parents")
 
 
+def uses(value: JsonValue, root: str) -> bool:
+    """Whether a config names something below `root`, as `vars`, in `{{}}` or `${}`, anywhere in it."""
+    paths = (path for text in _strings(value) for path in _paths(text))
+    return any(_parts(path)[:1] == (root,) for path in paths)
+
+
 def _named(value: JsonValue, root: str) -> frozenset[str]:
     paths = (_parts(path) for text in _strings(value) for path in _paths(text))
     return frozenset(parts[1] for parts in paths if len(parts) > 1 and parts[0] == root)

@@ -102,6 +102,25 @@ async def children(tx: Tx, run_id: UUID, status: RunStatus | None, limit: int, o
     return [_run(row) for row in rows]
 
 
+async def paused_among(tx: Tx, run_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of the given runs that are paused."""
+    rows = await tx.fetch(
+        "SELECT id FROM workflow_runs WHERE id = ANY($1) AND status = 'paused'", list(run_ids)
+    )
+    return frozenset(row.id for row in rows)
+
+
+async def active_children(tx: Tx, run_id: UUID, status: RunStatus) -> list[UUID]:
+    """The runs that stand so and for which a task of this run waits."""
+    rows = await tx.fetch(
+        "SELECT id FROM workflow_runs WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL"
+        " AND NOT is_reported AND status = $2 ORDER BY id",
+        run_id,
+        status.value,
+    )
+    return [row.id for row in rows]
+
+
 _MATCHING = """
 SELECT id FROM workflow_runs
 WHERE parent_run_id IS NULL AND ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)

@@ -9,16 +9,18 @@ import pytest
 
 from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.control import cancel_run, pause_run, resume_run
+from headrace.engine.execute import claim
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import Started, StartRequest, start_run
-from headrace.engine.sweep import wake_due
+from headrace.engine.sweep import expire_worker, wake_due
 from headrace.engine.verify import verify
 from headrace.errors import InvalidInput, NotFound, WrongState
 from headrace.graph.dispatch import Dispatch, RunTask, Withdraw
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.store.claims import Delivery
 from support.build import edge, node, workflow
-from support.drive import deliver, drain, run_to_end, status_of, statuses_of, tasks_of
+from support.drive import WORKER, deliver, drain, run_to_end, status_of, statuses_of, tasks_of
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +251,44 @@ async def test_what_cannot_be_rerun(engine: Engine) -> None:
         await rerun(engine, Rerun(run.run_id, nodes=["nobody"]))
     with pytest.raises(NotFound):
         await rerun(engine, Rerun(UUID(int=3)))
+
+
+async def test_a_pause_holds_children_too_and_a_resume_lets_them_go_on(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [script("w", do="wait"), node("b")], "edges": [edge("w", "b")]}
+    each = node("each", "map", config={"items": [1, 2], "body": body})
+    run = await started(engine, workflow([each, node("end")], [edge("each", "end")]))
+    await drain(engine, run.dispatches)
+    await pause_run(engine, run.run_id)
+    rows = await sql(engine.db, "SELECT status FROM workflow_runs ORDER BY id")
+    assert [row.status for row in rows] == ["paused"] * 3
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE wake_at IS NOT NULL")
+    assert await wake_due(engine) == []
+    await drain(engine, await resume_run(engine, run.run_id))
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_a_lost_task_of_a_paused_run_is_held(engine: Engine) -> None:
+    run = await started(engine, CHAIN)
+    (job,) = run.dispatches
+    assert isinstance(job, RunTask)
+    await claim(engine, [Delivery(job.task, 1, 1)], WORKER)
+    await pause_run(engine, run.run_id)
+    assert await expire_worker(engine, WORKER) == []
+    assert (await statuses_of(engine, run.run_id))["a"] == "waiting"
+    await resume_run(engine, run.run_id)
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_a_map_that_failed_is_retried_in_place(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [fails_once("x")], "edges": []}
+    again = {**node("each", "map", config={"items": [1, 2], "body": body}), "retry": {"maxAttempts": 1}}
+    run_id = await run_to_end(engine, workflow([again, node("end")], [edge("each", "end")]))
+    assert await status_of(engine, run_id) == "failed"
+    await drain(engine, await retry_run(engine, run_id))
+    assert await status_of(engine, run_id) == "failed"
+    assert (await tasks_of(engine, run_id))["each"].attempt == 2
+    assert await verify(engine.db) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -149,12 +150,24 @@ async def test_variables_are_set_appended_to_and_counted_with(engine: Engine, sc
     nodes += [node(f"get-{name}", "getVariable", config={"name": name, "scope": scope}) for name in "an"]
     nodes.append(node("none", "getVariable", config={"name": "no", "scope": scope, "default": 7}))
     names = [str(one["id"]) for one in nodes]
-    edges = [edge(a, b) for a, b in zip(names, names[1:], strict=False)]
+    edges = [edge(a, b) for a, b in pairwise(names)]
     run_id = await run_to_end(engine, workflow(nodes, edges))
     tasks = await tasks_of(engine, run_id)
     assert tasks["get-a"].output == {"name": "a", "value": ["x", "y"]}
     assert tasks["get-n"].output == {"name": "n", "value": 3}
     assert tasks["none"].output == {"name": "no", "value": 7}
+
+
+async def test_templates_name_the_run_s_variables(engine: Engine) -> None:
+    nodes = [
+        node("set", "setVariable", config={"name": "who", "value": "Ada"}),
+        node("say", config={"template": "Hello {{vars.who}}"}),
+    ]
+    run_id = await run_to_end(engine, workflow(nodes, [edge("set", "say")]))
+    lines = await sql(
+        engine.db, "SELECT message FROM workflow_events WHERE run_id = $1 AND node_id = 'say'", run_id
+    )
+    assert any(line.message and "Hello Ada" in line.message for line in lines)
 
 
 async def test_what_does_not_fit_a_variable_fails_and_changes_nothing(engine: Engine) -> None:
