@@ -120,6 +120,7 @@ class TaskOut(Model):
 
     error: as text; error_details: as data. caused_by: the node whose end decided this one's. wake_at: when a
     wait is over. position: its place in the graph's order. children: how many runs it started, by status.
+    explanation: why it does not run, in a line; only of one that has not ended.
     """
 
     id: str
@@ -139,14 +140,21 @@ class TaskOut(Model):
     queued_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
+    explanation: str | None
     children: dict[str, int] | None = Field(None, exclude_if=lambda value: value is None)
 
     @classmethod
-    def of_inner(cls, inner: InnerTask) -> TaskOut:
-        return cls.of(inner.task, inner.input).model_copy(update={"node_id": inner.key})
+    def of_inner(cls, inner: InnerTask, explanation: str | None) -> TaskOut:
+        return cls.of(inner.task, inner.input, explanation).model_copy(update={"node_id": inner.key})
 
     @classmethod
-    def of(cls, task: Task, task_input: JsonValue, children: Mapping[str, int] | None = None) -> TaskOut:
+    def of(
+        cls,
+        task: Task,
+        task_input: JsonValue,
+        explanation: str | None,
+        children: Mapping[str, int] | None = None,
+    ) -> TaskOut:
         return cls(
             id=str(task.id),
             node_id=task.node_id,
@@ -165,6 +173,7 @@ class TaskOut(Model):
             queued_at=task.queued_at,
             started_at=task.started_at,
             completed_at=task.finished_at,
+            explanation=explanation,
             children=None if children is None else dict(children),
         )
 
@@ -220,11 +229,12 @@ class RunOut(RunSummary):
 
 def _tasks(detail: RunDetail) -> list[TaskOut]:
     """The run's own tasks, then those of its maps and loops."""
+    lines, inputs, children = detail.explanations, detail.inputs, detail.children
     own = [
-        TaskOut.of(task, detail.inputs.get(task.id.position), detail.children.get(task.id.position))
+        TaskOut.of(task, inputs.get(task.id.position), lines.get(task.id), children.get(task.id.position))
         for task in detail.tasks
     ]
-    return own + [TaskOut.of_inner(inner) for inner in detail.inner]
+    return own + [TaskOut.of_inner(inner, lines.get(inner.task.id)) for inner in detail.inner]
 
 
 class Cancelled(Model):

@@ -26,8 +26,8 @@ class WorkflowLine(_Answer):
     updated_at: float
 
 
-class Warned(_Answer):
-    """What of a saved definition will surprise."""
+class Told(_Answer):
+    """Something to know about a saved definition."""
 
     path: str
     message: str
@@ -35,10 +35,11 @@ class Warned(_Answer):
 
 
 class Saved(_Answer):
-    """A workflow that was just saved."""
+    """A workflow that was just saved. notes: of an import."""
 
     id: str
-    warnings: list[Warned] = []
+    notes: list[Told] = []
+    warnings: list[Told] = []
 
 
 class Started(_Answer):
@@ -86,6 +87,27 @@ class RunView(_Answer):
     def texts(self) -> list[LogEntry]:
         """What its notification nodes wrote."""
         return [line for line in self.logs if line.kind == "notification"]
+
+
+class TaskWhy(_Answer):
+    """Why a node does not run."""
+
+    node_id: str
+    status: str
+    text: str
+
+
+class ExplanationView(_Answer):
+    """Why a run does not go on, and its nodes that do not run. text: '' of a run that has ended."""
+
+    run_id: str
+    status: str
+    text: str
+    tasks: list[TaskWhy]
+
+    def says(self) -> str:
+        """`is running: it waits for node a`."""
+        return f"is {self.status}: it {self.text}" if self.text else self.status
 
 
 class RunLine(_Answer):

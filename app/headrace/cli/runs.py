@@ -1,4 +1,4 @@
-"""`headrace runs`: what ran and what runs. (`headrace run` starts one.)"""
+"""`headrace runs`: what ran, what runs, and why the rest does not. (`headrace run` starts one.)"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import lookup
-from headrace.cli.answers import RunList, read
+from headrace.cli.answers import ExplanationView, RunList, read
 from headrace.cli.client import open_client
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import console, print_json, print_table, say, show_span, show_time
@@ -15,7 +15,7 @@ from headrace.cli.run import Timeout, end
 from headrace.cli.watch import get_run, print_end, task_table
 from headrace.errors import NotFound
 
-app = typer.Typer(help="List, show, watch and cancel runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, explain, watch and cancel runs.", no_args_is_help=True)
 
 _COLUMNS = ("id", "workflow", "status", "started", "time")
 
@@ -77,6 +77,25 @@ def logs(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
         found = get_run(client, _checked(run))
     for line in found.logs:
         say(f"{show_time(line.timestamp)}  {line.type:<12} {line.node_id or '-'}: {line.message}")
+
+
+@app.command()
+def explain(
+    run: RunId,
+    node: Annotated[str, typer.Option(metavar="NODE", help="Only this node.")] = "",
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say why a run and its nodes do not go on, down to the root of each chain of causes."""
+    with open_client(url) as client:
+        answer = client.get(run_path(run) + "/explain", {"node": node} if node else None)
+    if as_json:
+        print_json(answer)
+        return
+    found = read(ExplanationView, answer)
+    say(f"Run {found.run_id} {found.says()}\n")
+    rows = ((task.node_id, task.status, task.text) for task in found.tasks)
+    print_table(("node", "status", "why"), rows, "No node waits, and none was passed over.")
 
 
 @app.command()

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.engine.explain import explain_in
 from headrace.engine.inner import InnerTask, inner_tasks, task_inputs
 from headrace.engine.program import Engine
 from headrace.errors import NotFound
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outputs import run_outputs
-from headrace.graph.states import RUN_ENDED, RunStatus
+from headrace.graph.states import NOT_ENDED, RUN_ENDED, RunStatus
 from headrace.store import events, family, results, run_reading, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
@@ -86,6 +88,7 @@ class RunDetail:
 
     inputs: of the tasks that got one, by position. outputs: None until the run has ended. children: how many
     runs its tasks started, by position and status. inner: the tasks of its maps and loops.
+    explanations: a line for each task, of these too, that has not ended and does not run.
     """
 
     run: Run
@@ -95,6 +98,7 @@ class RunDetail:
     outputs: JsonObject | None
     children: Mapping[int, Mapping[str, int]]
     inner: Sequence[InnerTask]
+    explanations: Mapping[TaskId, str]
 
 
 async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
@@ -108,6 +112,7 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         program = await engine.programs.one(tx, found.program)
         children = await family.counts(tx, run_id)
         inner = await inner_tasks(engine, tx, run_id) if children else []
+        explanations = await _lines(engine, tx, [*tasks, *(one.task for one in inner)])
     left = {task.id.position: task.result() for task in tasks}
     ended = found.status in RUN_ENDED
     return RunDetail(
@@ -118,7 +123,15 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         outputs=run_outputs(program.plan, left, found.input) if ended else None,
         children=children,
         inner=inner,
+        explanations=explanations,
     )
+
+
+async def _lines(engine: Engine, tx: Tx, tasks: Sequence[Task]) -> dict[TaskId, str]:
+    """Why those of the tasks that have not ended do not run. What has ended costs nothing."""
+    going_on = sorted({task.id.run_id for task in tasks if task.status in NOT_ENDED})
+    explained = await explain_in(engine, tx, going_on) if going_on else {}
+    return {task: line for one in explained.values() for task, line in one.lines().items()}
 
 
 async def children_of(engine: Engine, run_id: UUID, wanted: RunFilter) -> list[Run]:

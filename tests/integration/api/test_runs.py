@@ -23,6 +23,7 @@ BRANCHED = workflow(
 TASK_KEYS = {
     *("id", "nodeId", "nodeType", "status", "startedAt", "completedAt", "error", "errorDetails", "attempt"),
     *("input", "output", "reason", "causedBy", "position", "waitsFor", "wakeAt", "queuedAt"),
+    "explanation",
 }
 
 

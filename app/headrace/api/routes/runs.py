@@ -1,25 +1,45 @@
-"""Runs: list, read, cancel, follow. A run has an address below its workflow and one without it."""
+"""Runs: list, read, explain, cancel, follow. A run has an address below its workflow and one without it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
-from headrace.api.deps import Limit, Offset, Shared
+from headrace.api.deps import House, Limit, Offset, Shared
 from headrace.api.events import EVENT_STREAM, follow, read_cursor
+from headrace.api.explain_schemas import ExplanationOut
 from headrace.api.run_schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE
 from headrace.engine import reading
 from headrace.engine.control import cancel_run
+from headrace.engine.explain import explain
 from headrace.engine.reading import RunFilter
+from headrace.errors import QueueUnavailable
+from headrace.graph.explain_facts import QueueLook
 from headrace.graph.states import RunStatus
+from headrace.queues.names import TASKS
+
+LOOK_SECONDS = 3.0
+"""How long an explanation waits for Redis; without it, it rests on what PostgreSQL knows."""
 
 _one = APIRouter(responses=NOT_FOUND)
 Status = Annotated[RunStatus | None, Query(description="Only runs with this status.")]
 Children = Annotated[bool, Query(description="Also what its maps, loops and sub-workflows do.")]
+
+
+Grace = Annotated[
+    float,
+    Query(
+        alias="graceSeconds",
+        ge=0,
+        le=3600,
+        description="In which code that runs may end by itself; its tasks are cancelled at once.",
+    ),
+]
 
 
 @_one.get("/{run_id}")
@@ -45,10 +65,32 @@ async def get_logs(run_id: UUID, house: Shared, children: Children = False) -> L
     return Logs.of(await reading.run_log(house.engine, run_id, children))
 
 
+@_one.get("/{run_id}/explain")
+async def get_explanation(
+    run_id: UUID,
+    house: Shared,
+    node: Annotated[str | None, Query(description="Only this node.")] = None,
+) -> ExplanationOut:
+    """Why the run does not go on, and each task that does not run: chains of causes down to their roots."""
+    return ExplanationOut.of(await explain(house.engine, run_id, await _look(house)), node)
+
+
+async def _look(house: House) -> QueueLook:
+    """The queue of tasks; nothing is known of it while Redis is away."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            depths = await asyncio.to_thread(house.depths)
+            listening = await asyncio.to_thread(house.rq_workers)
+    except (QueueUnavailable, TimeoutError):
+        return QueueLook()
+    depth = sum(one.queued for one in depths if one.name == TASKS)
+    return QueueLook(depth, sum(TASKS in one.queues for one in listening))
+
+
 @_one.post("/{run_id}/cancel", status_code=201, responses=WRONG_STATE)
-async def cancel(run_id: UUID, house: Shared) -> Cancelled:
+async def cancel(run_id: UUID, house: Shared, grace_seconds: Grace = 0) -> Cancelled:
     """Cancels all that has not ended; 409 when the run has ended or is being cancelled."""
-    dispatches = await cancel_run(house.engine, run_id)
+    dispatches = await cancel_run(house.engine, run_id, grace_seconds)
     house.meters.cancelled.inc()
     await house.push(dispatches)
     return Cancelled()
