@@ -132,7 +132,7 @@ async def _hear_stops(runtime: Runtime, lane: TaskLane) -> None:
     async with connect_async(runtime.urls.redis) as connection, aclosing(subscribe(connection)) as news:
         async for one in news:
             if isinstance(one, TasksStopped):
-                lane.stop_tasks(one.tasks)
+                lane.stop_tasks(one.tasks, one.grace)
 
 
 async def _leave(runtime: Runtime, lane: TaskLane, chores: list[asyncio.Task[None]]) -> None:

@@ -59,13 +59,15 @@ class Beside(Protocol):
 
 @dataclass(slots=True)
 class _Seat:
-    """A job in the lane, from its claim to its settlement."""
+    """A job in the lane, from its claim to its settlement. is_asked: to end its code within its grace."""
 
     delivery: Delivery
     future: asyncio.Future[JsonValue]
     code: asyncio.Task[Finished] | None = None
+    execution: Execution | None = None
     finished: Finished | None = None
     stopped: bool = False
+    is_asked: bool = False
 
 
 class TaskLane:
@@ -119,10 +121,20 @@ class TaskLane:
         if seat is not None and seat.delivery == delivery:
             self._stop(seat)
 
-    def stop_tasks(self, tasks: Iterable[TaskId]) -> None:
-        """Stops the code of tasks that are no longer this process's: cancelled, or taken back."""
+    def stop_tasks(self, tasks: Iterable[TaskId], grace: float = 0.0) -> None:
+        """Stops the code of tasks that are no longer this process's: cancelled, or taken back.
+
+        With a grace, the code is asked first, and stopped after so many seconds.
+        """
         for task in tasks:
-            if seat := self._seats.get(task):
+            seat = self._seats.get(task)
+            if seat is None or seat.is_asked:
+                continue
+            if grace > 0 and seat.execution is not None:
+                seat.is_asked = True
+                seat.execution.cancelled.set()
+                self._loop.call_later(grace, self._stop, seat)
+            else:
                 self._stop(seat)
 
     async def hand_back(self) -> None:
@@ -167,6 +179,7 @@ class TaskLane:
             seat.finished = perform_at_once(execution, self._runtime.http)
             self._done.append(seat)
             return
+        seat.execution = execution
         seat.code = self._loop.create_task(perform(execution, self._runtime.http, self._runtime.lanes))
         seat.code.add_done_callback(partial(self._performed, seat, execution))
 

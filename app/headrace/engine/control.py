@@ -22,13 +22,14 @@ from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 
 
-async def cancel_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
+async def cancel_run(engine: Engine, run_id: UUID, grace: float = 0.0) -> list[Dispatch]:
     """Cancels all that has not ended, except `finally` nodes; they run, then the run ends `cancelled`.
 
-    Returns what to tell the queue and the workers. Raises NotFound, and WrongState for a run that has ended
+    The tasks are cancelled at once, whatever their code still does: what it answers comes too late. grace:
+    seconds in which code that runs may end by itself. Returns what to tell the queue and the workers. Raises NotFound, and WrongState for a run that has ended
     or is being cancelled.
     """
-    return await engine.db.transact(partial(_cancel, engine, run_id))
+    return await engine.db.transact(partial(_cancel, engine, run_id, grace))
 
 
 async def cancel_all(engine: Engine, run_ids: Sequence[UUID]) -> list[Dispatch]:
@@ -40,20 +41,22 @@ async def cancel_all(engine: Engine, run_ids: Sequence[UUID]) -> list[Dispatch]:
     return dispatches
 
 
-async def _cancel(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
+async def _cancel(engine: Engine, run_id: UUID, grace: float, tx: Tx) -> list[Dispatch]:
     run = await _lock(tx, run_id)
     await events.append(tx, history.run_cancelling(run_id))
-    return await _stop(engine, tx, run, Verdict(RunStatus.CANCELLED, "the run was cancelled"))
+    return await _stop(engine, tx, run, Verdict(RunStatus.CANCELLED, "the run was cancelled"), grace)
 
 
-async def _stop(engine: Engine, tx: Tx, run: LockedRun, verdict: Verdict) -> list[Dispatch]:
+async def _stop(
+    engine: Engine, tx: Tx, run: LockedRun, verdict: Verdict, grace: float = 0.0
+) -> list[Dispatch]:
     program = await engine.programs.one(tx, run.program)
     cancelled = await stop_rest(tx, run, program, verdict)
     if run.status is RunStatus.QUEUED:  # it has no tasks yet that could end
         return await ending.finish(engine, tx, run, program.plan)
     counts = {run.id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
     follows = await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
-    return follows + stop_dispatches(cancelled)
+    return follows + stop_dispatches(cancelled, grace)
 
 
 async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:

@@ -186,6 +186,7 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         wake=execution.claim.wake,
         drawn=frozenset(edge.branch for edge in edges if edge.branch),
         lanes=lanes,
+        cancelled=execution.cancelled,
         variables=_variables(execution),
     )
 

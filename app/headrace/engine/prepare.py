@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Event
 from uuid import UUID
 
 from headrace.engine.child_results import child_results
@@ -25,7 +26,10 @@ from headrace.store.recovery import CHILDREN, RETRY
 
 @dataclass(slots=True)
 class Execution:
-    """A claimed task with all that its node needs. failure: why it cannot even begin."""
+    """A claimed task with all that its node needs. failure: why it cannot even begin.
+
+    cancelled: set when its code should end by itself, or is stopped.
+    """
 
     claim: Claim
     run: KnownRun
@@ -33,6 +37,7 @@ class Execution:
     db: Database
     failure: Failed | None = None
     log: list[LogLine] = field(default_factory=list)
+    cancelled: Event = field(default_factory=Event)
 
     @property
     def is_resumed(self) -> bool:

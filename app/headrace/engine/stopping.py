@@ -17,8 +17,8 @@ from headrace.store.recovery import CHILDREN
 from headrace.store.releases import Cancelled
 
 
-def stop_dispatches(cancelled: Sequence[Cancelled]) -> list[Dispatch]:
-    """What to tell the queue and the processes about cancelled tasks."""
+def stop_dispatches(cancelled: Sequence[Cancelled], grace: float = 0.0) -> list[Dispatch]:
+    """What to tell the queue and the processes about cancelled tasks. grace: see `Stop`."""
     jobs = tuple(
         f"{one.task}-{one.attempt}-{one.delivery}" for one in cancelled if one.was is TaskStatus.QUEUED
     )
@@ -30,7 +30,7 @@ def stop_dispatches(cancelled: Sequence[Cancelled]) -> list[Dispatch]:
     if jobs:
         dispatches.append(Withdraw(jobs))
     if running:
-        dispatches.append(Stop(running))
+        dispatches.append(Stop(running, grace))
     return dispatches
 
 

@@ -67,7 +67,7 @@ async def next_turns(engine: Engine, tx: Tx, key: str, limit: int) -> list[Dispa
 
 
 async def repair(engine: Engine) -> list[Dispatch]:
-    """Begins queued runs whose turn came without anybody noticing: a run before them ended without its plan."""
+    """Begins queued runs whose turn came unnoticed: a run before them ended without its plan."""
 
     async def work(tx: Tx) -> list[Dispatch]:
         dispatches: list[Dispatch] = []

@@ -47,9 +47,13 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Tasks that were cancelled while they ran: tell the processes that run them."""
+    """Tasks that were cancelled while they ran: tell the processes that run them.
+
+    grace: seconds in which their code may end by itself, before it is stopped.
+    """
 
     tasks: tuple[TaskId, ...]
+    grace: float = 0.0
 
 
 Dispatch: TypeAlias = RunTask | Release | Withdraw | Stop

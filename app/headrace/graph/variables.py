@@ -13,7 +13,7 @@ Operation: TypeAlias = Literal["set", "append", "increment", "decrement"]
 def changed(old: JsonValue, operation: Operation, value: JsonValue) -> JsonValue:
     """The variable's next value. old: None when it was never set. Raises InvalidInput.
 
-    append adds to a list (of nothing: to an empty one), or text to text; increment and decrement count from 0.
+    append adds to a list (of nothing: to an empty one), or text to text; the others count from 0.
     """
     match operation:
         case "set":

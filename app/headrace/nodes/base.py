@@ -151,7 +151,8 @@ class NodeContext:
     input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
     memory: what the node kept when it began to wait; wake: what woke it, None when its time had come.
     drawn: the labels that its out-edges carry.
-    cancelled: set for code in a thread when its attempt is over without it: timed out, stopped, taken away.
+    cancelled: set when the attempt is over without its code: cancelled, timed out, stopped, taken away. Code
+    that looks at it may end by itself within the cancel's grace.
     """
 
     run_id: str

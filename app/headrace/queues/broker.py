@@ -89,7 +89,7 @@ def _fill(pipeline: Pipeline, dispatches: Sequence[Dispatch]) -> None:
             case Withdraw():
                 _WITHDRAW.add(pipeline, [_key(TASKS)], dispatch.job_ids)
             case Stop():
-                publish_stops(pipeline, dispatch.tasks)
+                publish_stops(pipeline, dispatch.tasks, dispatch.grace)
             case _:
                 assert_never(dispatch)
     _enqueue(pipeline, jobs)

@@ -42,9 +42,10 @@ class RunsChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksStopped:
-    """Whoever executes one of these tasks stops it."""
+    """Whoever executes one of these tasks stops it, after so many seconds of grace."""
 
     tasks: tuple[TaskId, ...]
+    grace: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,16 @@ def publish_runs(connection: redis.Redis, runs: Iterable[UUID]) -> None:
     _publish(connection, RUNS, runs)
 
 
-def publish_stops(connection: redis.Redis, tasks: Iterable[TaskId]) -> None:
+def publish_stops(connection: redis.Redis, tasks: Iterable[TaskId], grace: float = 0.0) -> None:
     """Tells the processes that execute these tasks to stop them; raises QueueUnavailable."""
-    _publish(connection, STOPS, tasks)
+    _publish(connection, STOPS, tasks, f"{grace:g};" if grace else "")
 
 
-def _publish(connection: redis.Redis, channel: str, ids: Iterable[UUID | TaskId]) -> None:
+def _publish(connection: redis.Redis, channel: str, ids: Iterable[UUID | TaskId], before: str = "") -> None:
     text = ",".join(map(str, ids))
     if text:
         with answering():
-            connection.publish(channel, text)
+            connection.publish(channel, before + text)
 
 
 async def subscribe(connection: redis.asyncio.Redis) -> AsyncGenerator[News, None]:
@@ -100,10 +101,11 @@ async def _received(pubsub: PubSub) -> AsyncIterator[News]:
 def _read(channel: bytes, data: bytes) -> News | None:
     """Anybody may publish on the channel: what is no news of ours is passed over."""
     try:
-        ids = data.decode().split(",")
+        grace, _, names = data.decode().rpartition(";")
+        ids = names.split(",")
         if channel.decode() == RUNS:
             return RunsChanged(tuple(map(UUID, ids)))
-        return TasksStopped(tuple(map(TaskId.parse, ids)))
+        return TasksStopped(tuple(map(TaskId.parse, ids)), float(grace or 0))
     except ValueError:
         _log.warning("live", "a message that cannot be read", channel=repr(channel))
         return None

@@ -12,11 +12,12 @@ import pytest
 from rq.utils import now
 
 from headrace.config import Settings
+from headrace.engine.control import cancel_run
 from headrace.engine.execute import claim, perform
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
-from headrace.graph.dispatch import RunTask
+from headrace.graph.dispatch import RunTask, Stop
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed
@@ -155,6 +156,36 @@ async def test_code_in_a_thread_is_told_of_its_timeout(
     assert await future == "failed"
     assert await errors(runtime, run_id) == {"slow": "Timeout"}
     await until(lambda: until_cancelled.ended == ["slow"])
+
+
+async def test_a_cancel_with_grace_asks_the_code_before_it_stops_it(
+    runtime: Runtime, lane: TaskLane, until_cancelled: UntilCancelled
+) -> None:
+    """The code that looks ends by itself, long before its grace is over; its answer comes too late."""
+    run_id, claimed = await started(runtime, node("asks", "until_cancelled"))
+    (future,) = lane.begin(claimed)
+    await until(lambda: until_cancelled.contexts)
+    (stop,) = await cancel_run(runtime.engine, run_id, grace=3600)
+    assert isinstance(stop, Stop)
+    assert stop.grace == 3600
+    lane.stop_tasks(stop.tasks, stop.grace)
+    lane.stop_tasks(stop.tasks)  # as a renewal that finds the lease lost does
+    async with asyncio.timeout(10):
+        assert await future == "late"
+    assert until_cancelled.ended == ["asks"]
+
+
+async def test_code_that_does_not_listen_is_stopped_when_its_grace_is_over(
+    runtime: Runtime, lane: TaskLane, tmp_path: Path
+) -> None:
+    _, claimed = await started(runtime, isolated("deaf", code.hang, str(tmp_path / "pid")))
+    (future,) = lane.begin(claimed)
+    pid = int(await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    lane.stop_tasks([delivery_of(claimed[0]).task], grace=0.05)
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await future
+    await until(lambda: is_gone(pid))
 
 
 async def test_the_end_of_the_worker_stops_both(
