@@ -6,41 +6,26 @@ import random
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-from headrace.engine.execute import claim, perform
 from headrace.engine.program import Engine
-from headrace.engine.release import release
 from headrace.engine.save import create_workflow
-from headrace.engine.settle import settle
 from headrace.engine.start import StartRequest, start_run
-from headrace.graph.dispatch import Dispatch, Release, RunTask
+from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.nodes.base import HttpRequest, HttpResponse
 from headrace.store import results, run_reading
-from headrace.store.claims import Delivery
 from headrace.store.results import Task
+from headrace.testing import FakeHttp, process
 
 WORKER = uuid4()
 
 
-class NoHttp:
-    """For workflows that call nobody."""
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        raise OSError(f"no test expects a call to {request.url}")
+NoHttp = FakeHttp
+"""For workflows that call nobody."""
 
 
 async def deliver(engine: Engine, dispatch: Dispatch) -> Sequence[Dispatch]:
     """Does what a worker does with one job; returns what follows."""
-    match dispatch:
-        case RunTask(task=task, attempt=attempt, delivery=delivery):
-            executions = await claim(engine, [Delivery(task, attempt, delivery)], WORKER)
-            finished = [await perform(execution, NoHttp()) for execution in executions]
-            return (await settle(engine, finished)).dispatches
-        case Release(tasks=tasks):
-            return await release(engine, tasks)
-        case _:
-            return []
+    return await process.deliver(engine, dispatch, NoHttp())
 
 
 async def drain(engine: Engine, dispatches: Sequence[Dispatch], order: random.Random | None = None) -> None:

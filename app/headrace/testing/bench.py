@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from headrace.engine.control import cancel_run
@@ -13,7 +13,7 @@ from headrace.engine.reading import run_detail
 from headrace.engine.save import create_workflow
 from headrace.engine.signals import Answer, SignalRequest, answer_task, send_signal
 from headrace.engine.start import StartRequest, start_run
-from headrace.errors import InvalidInput, NotFound
+from headrace.errors import NotFound
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.nodes.approval import APPROVAL
 from headrace.nodes.base import Config, Http, NodeRegistry, NodeType
@@ -23,6 +23,7 @@ from headrace.store.throwaway import borrowed
 from headrace.testing.broker import RecordingBroker
 from headrace.testing.clock import Clock, within
 from headrace.testing.fake_http import FakeHttp
+from headrace.testing.problems import noting_problems
 from headrace.testing.process import deliver, tick
 from headrace.testing.results import RunResult, TaskResult
 from headrace.testing.server import server_url
@@ -44,7 +45,7 @@ class Bench:
 
     async def save(self, definition: JsonValue, workflow_id: UUID | None = None) -> UUID:
         """Stores a workflow, for sub-workflows by its name or the id returned. Raises InvalidDefinition."""
-        with _noting_problems():
+        with noting_problems():
             return await create_workflow(self.engine, definition, workflow_id)
 
     async def start(
@@ -56,7 +57,7 @@ class Bench:
         `{error: {type, message}}`. Raises InvalidDefinition, InvalidInput, NotFound.
         """
         workflow_id = workflow if isinstance(workflow, UUID) else await self.save(workflow)
-        with _noting_problems():
+        with noting_problems():
             started = await start_run(self.engine, StartRequest(workflow_id, input, mocks=mocks))
         self.broker.push(started.dispatches)
         return started.run_id
@@ -84,7 +85,7 @@ class Bench:
 
         id: signals with the same one count once. Raises InvalidInput when the node that waits refuses it.
         """
-        with _noting_problems():
+        with noting_problems():
             sent = await send_signal(self.engine, SignalRequest(run, name, payload, id, node))
         self.broker.push(sent.dispatches)
 
@@ -93,7 +94,8 @@ class Bench:
     ) -> None:
         """Decides an approval that waits now. decision: one of its options, `reject` as well.
 
-        Raises NotFound, WrongState when it does not wait, and InvalidInput when it refuses.
+        data: what its form asks for. Raises NotFound, WrongState when it does not wait, and InvalidInput when
+        it refuses.
         """
         await self._tell(run, node, APPROVAL, {"decision": decision, "data": data, "by": by})
 
@@ -111,7 +113,7 @@ class Bench:
 
     async def _tell(self, run: UUID, node: str, node_type: str, payload: JsonObject) -> None:
         task = _task_of(await self.result(run), node)
-        with _noting_problems():
+        with noting_problems():
             sent = await answer_task(self.engine, Answer(task.id, node_type, payload))
         self.broker.push(sent.dispatches)
 
@@ -143,15 +145,3 @@ def _task_of(result: RunResult, node: str) -> TaskResult:
     if node not in result.tasks:
         raise NotFound(f"The run has no node '{node}'; it has {', '.join(result.tasks)}")
     return result.tasks[node]
-
-
-@contextmanager
-def _noting_problems() -> Iterator[None]:
-    """Lets the report of a test that fails list every problem."""
-    try:
-        yield
-    except InvalidInput as error:
-        for one in error.problems:
-            where, hint = f"{one.path}: " if one.path else "", f" ({one.hint})" if one.hint else ""
-            error.add_note(f"  {where}{one.message}{hint}")
-        raise

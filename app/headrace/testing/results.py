@@ -98,3 +98,8 @@ class RunResult:
     def waiting(self) -> dict[str, str | None]:
         """What the waiting tasks wait for, by node id."""
         return {name: task.waits_for for name, task in self.tasks.items() if task.status == "waiting"}
+
+    @property
+    def lines(self) -> list[str]:
+        """The texts of the log."""
+        return [line.text for line in self.log]

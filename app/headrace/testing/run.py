@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from uuid import UUID
 
-from headrace.errors import WrongState
+from headrace.errors import InvalidInput, WrongState
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.nodes.base import Http
-from headrace.testing.bench import bench
+from headrace.testing.bench import Bench, bench
+from headrace.testing.problems import noting_problems, refused_signals
 from headrace.testing.results import RunResult
 
 
@@ -28,7 +30,8 @@ def run_workflow(
     `FakeHttp`. signals: payloads by name, sent at the start; an approval's is `approval:<node id>`.
     timeout: seconds of real time.
 
-    Raises InvalidDefinition, InvalidInput, DidNotEnd, and WrongState in async code, which uses `bench`.
+    Raises InvalidDefinition, InvalidInput (also for a signal that its node refuses), DidNotEnd, and
+    WrongState in async code, which uses `bench`.
     """
     if _is_in_loop():
         raise WrongState("run_workflow is for tests that are not async; use headrace.testing.bench here")
@@ -39,9 +42,16 @@ def run_workflow(
             for name, payload in (signals or {}).items():
                 await workbench.signal(run_id, name, payload)
             await workbench.drain(skip=True)
+            await _require_accepted(workbench, run_id)
             return await workbench.result(run_id)
 
     return asyncio.run(run())
+
+
+async def _require_accepted(workbench: Bench, run_id: UUID) -> None:
+    if problems := await refused_signals(workbench.engine, run_id):
+        with noting_problems():
+            raise InvalidInput("A signal is not what its node waits for", problems)
 
 
 def _is_in_loop() -> bool:

@@ -66,7 +66,15 @@ def test_thirty_days_pass_while_nobody_decides() -> None:
 def test_signals_decide_before_that() -> None:
     approved = run_workflow(approval(), signals={"approval:ask": {"decision": "approve", "by": "Ada"}})
     assert went(approved) == ["ask", "paid"]
-    assert "Decision: approve (by Ada)" in [line.text for line in approved.log]
+    assert "Decision: approve (by Ada)" in approved.lines
+
+
+def test_a_signal_that_its_node_refuses_is_told() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        run_workflow(approval(), signals={"approval:ask": {"decision": "perhaps"}})
+
+    assert [one.path for one in refused.value.problems] == ["approval:ask"]
+    assert "not one of the options" in "".join(refused.value.__notes__)
 
 
 def test_a_run_that_nobody_answers_is_still_running() -> None:
