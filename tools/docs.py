@@ -7,8 +7,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -20,7 +21,7 @@ from headrace.config import Settings
 from headrace.graph.states import mermaid
 from headrace.nodes.base import Config, NodeType
 from headrace.nodes.builtin import builtin
-from headrace.store import tables
+from headrace.store import control_tables, tables, trigger_tables
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
@@ -53,12 +54,14 @@ def state_diagram() -> str:
 
 def tables_list() -> str:
     """Each table with its meaning and its columns, in the order of the code."""
-    rows = [one for one in vars(tables).values() if is_table(one)]
-    return "\n\n".join(one_table(row) for row in rows)
+    modules = (tables, control_tables, trigger_tables)
+    return "\n\n".join(one_table(row) for module in modules for row in rows_of(module))
 
 
-def is_table(one: object) -> bool:
-    return isinstance(one, type) and issubclass(one, SQLModel) and one is not SQLModel
+def rows_of(module: ModuleType) -> list[type[SQLModel]]:
+    """The tables that a module describes; those that it only mentions are not its own."""
+    found = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, SQLModel)]
+    return [one for one in found if one.__module__ == module.__name__]
 
 
 def one_table(row: type[SQLModel]) -> str:
@@ -133,13 +136,40 @@ def one_node_type(kind: NodeType[Config]) -> str:
     lines = [f"### {names}", "", kind.description]
     if kind.branching:
         lines += ["", "Its out-edges may carry a branch label."]
-    if schema["properties"]:
-        lines += ["", "| setting | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in schema["properties"].items():
-        lines.append(
-            f"| `{name}` | {shape(field)} | {shown(field.get('default'))} | {field['description']} |"
-        )
+    nested = schema.get("$defs", {})
+    lines += rows(schema, nested)
+    for place, inner in inner_settings(schema, nested):
+        lines += ["", f"In {place}:", *rows(inner, nested)]
     return "\n".join(lines)
+
+
+def rows(schema: Mapping[str, Any], nested: Mapping[str, Any]) -> list[str]:
+    """The table of an object's settings; nothing for one without."""
+    if not schema["properties"]:
+        return []
+    lines = ["", "| setting | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in schema["properties"].items():
+        # The default of an object is that of its settings, which have their own table.
+        usual = "" if named(field) in nested else shown(field.get("default"))
+        lines.append(f"| `{name}` | {shape(field)} | {usual} | {field.get('description', '')} |")
+    return lines
+
+
+def inner_settings(
+    schema: Mapping[str, Any], nested: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The objects inside of settings, with where they stand: `cases[].predicates[]`."""
+    for name, field in schema["properties"].items():
+        inner = nested.get(named(field.get("items", field)), {})
+        if "properties" in inner:
+            place = f"{above}{name}[]" if "items" in field else f"{above}{name}"
+            yield f"`{place}`", inner
+            yield from inner_settings(inner, nested, f"{place}.")
+
+
+def named(field: Mapping[str, Any]) -> str:
+    """The definition that a setting refers to; empty for none."""
+    return str(field.get("$ref", "")).rpartition("/")[2]
 
 
 def shape(field: dict[str, Any]) -> str:
@@ -150,7 +180,9 @@ def shape(field: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if field.get("type") == "array":
         return f"list of {shape(field['items'])}" if field.get("items") else "list"
-    return str(field.get("type", "object" if "$ref" in field else "any"))
+    if "$ref" in field and named(field) != "JsonValue":
+        return "object"
+    return str(field.get("type", "any"))
 
 
 def shown(value: object) -> str:
