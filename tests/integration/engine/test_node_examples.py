@@ -12,7 +12,7 @@ from headrace.engine.start import StartRequest, start_run
 from headrace.errors import InvalidInput
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.db import Database
-from support.drive import run_to_end, status_of, statuses_of, tasks_of
+from support.drive import drain, run_to_end, status_of, statuses_of, tasks_of
 from support.project import ROOT
 from support.rows import sql
 
@@ -205,3 +205,36 @@ async def test_log(engine: Engine, celsius: float, lines: list[tuple[str, str]])
 
     assert await status_of(engine, run_id) == "succeeded"
     assert await said(engine.db, run_id) == lines
+
+
+async def test_variables(engine: Engine) -> None:
+    workflow_id = await create_workflow(engine, example("variables.json"))
+    greetings = []
+    for who in ("Ada", "Grace"):
+        run = await start_run(engine, StartRequest(workflow_id, {"who": who}))
+        await drain(engine, run.dispatches)
+        assert await status_of(engine, run.run_id) == "succeeded"
+        greetings += [text for _, text in await said(engine.db, run.run_id) if "visitor" in text]
+    assert greetings[-1] == "[INFO] Grace is visitor 2"
+    assert "[INFO] Ada is visitor 1" in greetings
+
+
+BOOKED = ["[INFO] A room in Rome is booked", "[INFO] A seat to Rome is booked"]
+TAKEN_BACK = ["[INFO] The seat to Rome is free again", "[INFO] The room in Rome is free again"]
+
+
+@pytest.mark.parametrize(
+    ("paid", "status", "lines"),
+    [
+        (True, "succeeded", [*BOOKED, "[INFO] Have a good time in Rome"]),
+        (False, "failed", [*BOOKED, "Rome was not paid for", *TAKEN_BACK]),
+    ],
+)
+async def test_terminate_and_compensations(engine: Engine, paid: bool, status: str, lines: list[str]) -> None:
+    run_id = await run_to_end(engine, example("terminate.json"), {"city": "Rome", "paid": paid})
+
+    assert await status_of(engine, run_id) == status
+    assert [text for _, text in await said(engine.db, run_id) if not text.startswith("Matched")] == [
+        *lines,
+        "[INFO] The file of Rome is closed",
+    ]
