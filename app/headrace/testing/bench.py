@@ -35,10 +35,13 @@ class Bench:
     Runs are named by their ids. broker: takes the jobs; its `pushed` tells all that were made.
     """
 
-    def __init__(self, engine: Engine, http: Http, timeout: float) -> None:
-        """http: answers the calls of nodes. timeout: seconds of real time that one drain may take."""
+    def __init__(self, engine: Engine, http: Http | None = None, timeout: float = 30.0) -> None:
+        """http: answers the calls of nodes; without it, they fail. timeout: see `bench`.
+
+        The engine's database must be nobody else's: the clock moves all times in it.
+        """
         self.engine = engine
-        self.http = http
+        self.http = http or FakeHttp()
         self.broker = RecordingBroker()
         self.clock = Clock(engine.db, self._settle_down, timeout)
         self._timeout = timeout
@@ -138,7 +141,7 @@ async def bench(
     """
     async with borrowed(server_url()) as db:
         engine = Engine.over(db, NodeRegistry([*builtin(), *node_types]))
-        yield Bench(engine, http or FakeHttp(), timeout)
+        yield Bench(engine, http, timeout)
 
 
 def _task_of(result: RunResult, node: str) -> TaskResult:

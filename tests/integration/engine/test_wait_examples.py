@@ -3,102 +3,66 @@
 from __future__ import annotations
 
 import json
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from headrace.engine.program import Engine
-from headrace.engine.save import create_workflow
-from headrace.engine.signals import Answer, SignalRequest, answer_task, send_signal
-from headrace.engine.start import StartRequest, start_run
-from headrace.engine.sweep import wake_due
-from headrace.graph.json_types import JsonObject, JsonValue
-from support.build import edge, node, workflow
-from support.drive import drain, status_of, task_id
-from support.project import ROOT
-from support.rows import end_waits, sql
+from headrace.graph.json_types import JsonObject
+from headrace.testing import Bench, RunResult
+from support.project import read
 
 pytestmark = pytest.mark.anyio
 
 
-async def begun(engine: Engine, file: str, run_input: JsonObject) -> UUID:
-    document: JsonValue = json.loads((ROOT / "examples/nodes" / file).read_text())
-    started = await start_run(engine, StartRequest(await create_workflow(engine, document), run_input))
-    await drain(engine, started.dispatches)
-    return started.run_id
+@pytest.fixture
+def b(engine: Engine) -> Bench:
+    return Bench(engine)
 
 
-async def said(engine: Engine, run_id: UUID) -> list[str]:
+def example(file: str) -> JsonObject:
+    document: JsonObject = json.loads(read(f"examples/nodes/{file}"))
+    return document
+
+
+def said(result: RunResult) -> list[str]:
     """What the notifications of a run that succeeded wrote."""
-    assert await status_of(engine, run_id) == "succeeded"
-    rows = await sql(
-        engine.db,
-        "SELECT message FROM workflow_events WHERE run_id = $1 AND data ->> 'kind' = 'notification'",
-        run_id,
-    )
-    return [row.message for row in rows]
+    assert result.status == "succeeded"
+    return [line.text for line in result.log if line.kind == "notification"]
 
 
-async def time_passes(engine: Engine) -> None:
-    await end_waits(engine.db)
-    await drain(engine, await wake_due(engine))
-
-
-async def test_approval(engine: Engine) -> None:
+async def test_approval(b: Bench) -> None:
     payment: JsonObject = {"amount": 90, "payee": "Bob"}
-    approved = await begun(engine, "approval.json", payment)
-    left = await begun(engine, "approval.json", payment)
+    approved = await b.start(example("approval.json"), payment)
+    left = await b.start(example("approval.json"), payment)
 
-    decision: JsonObject = {"decision": "approve", "by": "Ada", "data": {"remark": "fine"}}
-    sent = await answer_task(engine, Answer(task_id(approved, 0), "approval", decision))
-    await drain(engine, sent.dispatches)
-    await time_passes(engine)
+    await b.clock.skip(days=1)
+    await b.approve(approved, "ask", "approve", {"remark": "fine"}, by="Ada")
+    await b.clock.skip(days=2)
 
-    assert await said(engine, approved) == ["Paid 90 EUR, approved by Ada"]
-    assert await said(engine, left) == ["Not paid"]
-
-
-async def test_wait_signal(engine: Engine) -> None:
-    paid = await begun(engine, "wait-signal.json", {"order": 7})
-    unpaid = await begun(engine, "wait-signal.json", {"order": 8})
-
-    sent = await send_signal(engine, SignalRequest(paid, "paid", {"amount": 12}))
-    await drain(engine, sent.dispatches)
-    await time_passes(engine)
-
-    assert await said(engine, paid) == ["12 EUR came: shipping order 7"]
-    assert await said(engine, unpaid) == ["Nobody paid order 8"]
+    assert said(await b.result(approved)) == ["Paid 90 EUR, approved by Ada"]
+    assert said(await b.result(left)) == ["Not paid"]
 
 
-async def test_wait_until(engine: Engine) -> None:
-    run_id = await begun(engine, "wait-until.json", {"opensAt": "2999-12-24T18:00:00Z"})
+async def test_wait_signal(b: Bench) -> None:
+    paid = await b.start(example("wait-signal.json"), {"order": 7})
+    unpaid = await b.start(example("wait-signal.json"), {"order": 8})
 
-    await time_passes(engine)
+    await b.clock.skip(days=13)
+    await b.signal(paid, "paid", {"amount": 12})
+    await b.clock.skip(days=1)
+
+    assert said(await b.result(paid)) == ["12 EUR came: shipping order 7"]
+    assert said(await b.result(unpaid)) == ["Nobody paid order 8"]
+
+
+async def test_wait_until(b: Bench) -> None:
+    opens_at = (datetime.now(UTC) + timedelta(days=400)).isoformat()
+    run = await b.start(example("wait-until.json"), {"opensAt": opens_at})
+
+    await b.clock.skip(days=400, minutes=5)
     for doors in ("ajar", "open"):
-        sent = await send_signal(engine, SignalRequest(run_id, "doors", {"doors": doors}))
-        await drain(engine, sent.dispatches)
+        await b.signal(run, "doors", {"doors": doors})
+        await b.drain()
 
-    assert await said(engine, run_id) == ["Welcome, it is after 2999-12-24T18:00:00Z"]
-
-
-async def test_a_condition_on_a_variable_of_the_run(engine: Engine) -> None:
-    ready: JsonObject = {"condition": {"var": "vars.ready"}, "every": "1m"}
-    document = workflow(
-        [
-            node("wait", "waitUntil", config=ready),
-            node("gate", "waitSignal", config={"name": "go"}),
-            node("set", "setVariable", config={"name": "ready", "value": True}),
-        ],
-        [edge("gate", "set")],
-    )
-    started = await start_run(engine, StartRequest(await create_workflow(engine, document)))
-    await drain(engine, started.dispatches)
-    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'condition'")
-    await drain(engine, await wake_due(engine))
-    assert await status_of(engine, started.run_id) == "running", "not set yet"
-
-    sent = await send_signal(engine, SignalRequest(started.run_id, "go"))
-    await drain(engine, sent.dispatches)
-    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'condition'")
-    await drain(engine, await wake_due(engine))
-    assert await status_of(engine, started.run_id) == "succeeded"
+    assert said(await b.result(run)) == [f"Welcome, it is after {opens_at}"]
