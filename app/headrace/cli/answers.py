@@ -106,8 +106,8 @@ class ExplanationView(_Answer):
     tasks: list[TaskWhy]
 
     def says(self) -> str:
-        """`is running: it waits for node a`."""
-        return f"is {self.status}: it {self.text}" if self.text else self.status
+        """`(running) waits for node a`."""
+        return f"({self.status}) {self.text or 'has ended'}"
 
 
 class RunLine(_Answer):

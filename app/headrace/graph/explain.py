@@ -113,7 +113,7 @@ class _Explainer:
     def _waits_for(self, position: int) -> Cause:
         task = self._run.tasks[position]
         causes = tuple(one.brief() for one in self._own(task))
-        return Cause(_K.NODE, f"waits for node {task.node_id}", node_id=task.node_id, causes=causes)
+        return Cause(_K.NODE, f"waits for node {task.node_id}", task.node_id, self._run.id, causes=causes)
 
     def _task(self, task: TaskFacts) -> TaskExplanation:
         paths = self._chains.paths(task.position)

@@ -11,7 +11,8 @@ from uuid import UUID
 from headrace.graph.children import Batch
 from headrace.graph.explain_facts import Holder, TaskFacts
 from headrace.graph.ids import TaskId
-from headrace.graph.states import RunStatus, TaskStatus
+from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
+from headrace.store.columns import one_of
 from headrace.store.db import Record, Tx
 from headrace.store.limits import KEY
 from headrace.store.recovery import CHILDREN
@@ -108,13 +109,15 @@ def _task(row: Record) -> TaskFacts:
     )
 
 
-_CHILDREN = """
+# By status: asked for runs that are not finished, PostgreSQL would read all of them by their index.
+_CHILDREN = f"""
 SELECT c.run_id, c.position, r.id FROM task_children c
 JOIN unnest($1::uuid[], $2::int[]) AS n(run_id, position) USING (run_id, position)
 CROSS JOIN LATERAL (
   SELECT id FROM workflow_runs
   WHERE parent_run_id = c.run_id AND parent_run_id IS NOT NULL AND parent_position = c.position
-    AND child_index >= c.first_index AND child_index < c.first_index + c.started AND finished_at IS NULL
+    AND child_index >= c.first_index AND child_index < c.first_index + c.started
+    AND NOT ({one_of("status", RUN_ENDED)})
   ORDER BY child_index, id LIMIT $3
 ) AS r
 """

@@ -26,7 +26,7 @@ def test_a_run_and_its_nodes_are_explained(cli: Cli, api: Api) -> None:
     said = cli("runs", "explain", RUN, "--url", api.url)
     assert said.code == 0
     first, _, head, row, _ = said.out.split("\n")
-    assert first == f"Run {RUN} is running: it {WAITS}"
+    assert first == f"Run {RUN} (running) {WAITS}"
     assert head.split() == ["node", "status", "why"]
     assert row.split(maxsplit=2) == ["pay", "pending", WAITS]
 
@@ -41,7 +41,7 @@ def test_one_node_is_asked_for(cli: Cli, api: Api) -> None:
 def test_nothing_to_explain_is_said(cli: Cli, api: Api) -> None:
     api.says(f"GET /runs/{RUN}/explain", EXPLAINED | {"status": "succeeded", "text": "", "tasks": []})
     said = cli("runs", "explain", RUN, "--url", api.url)
-    assert said.out == f"Run {RUN} succeeded\n\nNo node waits, and none was passed over.\n"
+    assert said.out == f"Run {RUN} (succeeded) has ended\n\nNo node waits, and none was passed over.\n"
 
 
 def test_an_unknown_run_is_said(cli: Cli, api: Api) -> None:
