@@ -16,7 +16,7 @@ from headrace.engine.save import checked, warnings
 from headrace.errors import InvalidDefinition, Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 
-_UNDER = ("workflow", "definition")
+_UNDER = ("workflow", "definition", "graph_config")
 
 _FLAT: JsonObject = {
     "name": "Greeting",
@@ -54,7 +54,25 @@ EXAMPLES: dict[str, Example] = {
     "wire": Example(summary="As the editor sends it", value=_WRAPPED),
 }
 
+FOREIGN_EXAMPLES: dict[str, Example] = {
+    "graph_config": Example(
+        summary="The graph_config form",
+        value={
+            "name": "Greeting",
+            "graph_config": {
+                "nodes": [
+                    {"node_id": "begin", "node_type": "trigger", "config": {}},
+                    {"node_id": "greet", "node_type": "notification", "config": {"message": "Hello!"}},
+                ],
+                "edges": [{"from": "begin", "to": "greet"}],
+                "entry_node_id": "begin",
+            },
+        },
+    )
+}
+
 Document = Annotated[JsonObject, Body(openapi_examples=EXAMPLES)]
+Foreign = Annotated[JsonObject, Body(openapi_examples=FOREIGN_EXAMPLES)]
 OR_YAML: dict[str, object] = {
     "requestBody": {"content": {"application/yaml": {"schema": {"type": "string"}}}},
 }
@@ -91,10 +109,13 @@ def problems_of(engine: Engine, body: JsonObject) -> list[Problem]:
     return []
 
 
-async def warnings_of(engine: Engine, body: JsonObject) -> list[Problem]:
-    """What of the valid definition in a body will surprise. It may take a second: a thread looks."""
+async def warnings_of(engine: Engine, body: JsonObject, sent: JsonObject | None = None) -> list[Problem]:
+    """What of the valid definition in a body will surprise. It may take a second: a thread looks.
+
+    sent: what the client wrote, if that is not the body itself: paths are as there.
+    """
     found = await asyncio.to_thread(warnings, engine, _unwrapped(body))
-    return [_as_sent(problem, body) for problem in found]
+    return [_as_sent(problem, sent or body) for problem in found]
 
 
 def _unwrapped(body: JsonObject) -> JsonObject:

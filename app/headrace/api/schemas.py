@@ -96,6 +96,12 @@ class SavedWorkflow(Workflow):
     warnings: list[ErrorDetail]
 
 
+class ImportedWorkflow(SavedWorkflow):
+    """A workflow that was imported and saved. notes: what will be otherwise than it was."""
+
+    notes: list[ErrorDetail]
+
+
 class Validation(Model):
     """What is wrong with a definition, and what of it will surprise. valid: it could be saved."""
 

@@ -31,13 +31,14 @@ def read_definition(path: Path) -> JsonObject:
 
     Raises WrongUse.
     """
-    document = read_document(path)
-    if not isinstance(document, dict):
-        raise WrongUse(f"{_shown(path)} holds no workflow: an object with `nodes` and `edges` is expected")
-    inner = document.get("workflow")
-    flat = {**inner, **document} if isinstance(inner, dict) else dict(document)
-    flat.pop("workflow", None)
-    return {"name": path.stem if str(path) != STDIN else "stdin"} | flat
+    document = _object(path)
+    inner = document.pop("workflow", None)
+    return {"name": _name(path)} | (inner if isinstance(inner, dict) else {}) | document
+
+
+def read_foreign_definition(path: Path) -> JsonObject:
+    """The same for a definition of another system: only its name is looked at. Raises WrongUse."""
+    return {"name": _name(path)} | _object(path)
 
 
 def read_document(path: Path) -> JsonValue:
@@ -81,6 +82,17 @@ def _read_yaml(text: str, where: str) -> JsonValue:
     except InvalidInput as error:
         faults = "; ".join(map(show_problem, error.problems))
         raise WrongUse(f"{where} is not YAML that can be read: {faults}") from error
+
+
+def _object(path: Path) -> JsonObject:
+    document = read_document(path)
+    if not isinstance(document, dict):
+        raise WrongUse(f"{_shown(path)} holds no workflow: an object with nodes and edges is expected")
+    return document
+
+
+def _name(path: Path) -> str:
+    return "stdin" if str(path) == STDIN else path.stem
 
 
 def _shown(path: Path) -> str:

@@ -52,6 +52,11 @@ def create(client: Client, definition: JsonObject) -> str:
     return _saved(client.post("/workflows", definition))
 
 
+def import_(client: Client, format: str, definition: JsonObject) -> str:
+    """Creates a new workflow from a definition of another system; returns its id. Raises Refused."""
+    return _saved(client.post(f"/workflows/import?format={format}", definition))
+
+
 def ids_by_name(client: Client, name: str) -> list[str]:
     return [one.id for one in all_workflows(client) if one.name == name]
 
@@ -65,10 +70,11 @@ def is_id(text: str) -> bool:
 
 
 def _saved(answer: JsonValue) -> str:
-    """The id of what was saved; its warnings go to stderr."""
+    """The id of what was saved; its notes and warnings go to stderr."""
     saved = read(Saved, answer)
-    for one in saved.warnings:
-        complain(f"Warning: {show_problem(Problem(one.path, one.message, one.hint))}")
+    for word, told in (("Note", saved.notes), ("Warning", saved.warnings)):
+        for one in told:
+            complain(f"{word}: {show_problem(Problem(one.path, one.message, one.hint))}")
     return saved.id
 
 

@@ -9,18 +9,27 @@ import typer
 
 from headrace.cli import lookup, versions
 from headrace.cli.client import open_client
-from headrace.cli.documents import read_definition, require_valid_definition, warnings_of
+from headrace.cli.documents import (
+    read_definition,
+    read_foreign_definition,
+    require_valid_definition,
+    warnings_of,
+)
 from headrace.cli.errors import show_problem
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import complain, print_json, print_table, say, show_milliseconds
+from headrace.graph.imports.formats import Format, read_foreign
 from headrace.graph.json_types import JsonObject
 
-app = typer.Typer(help="List, show, create, delete and validate workflows.", no_args_is_help=True)
+app = typer.Typer(help="List, show, create, import, delete and validate workflows.", no_args_is_help=True)
 app.command("versions")(versions.versions)
 app.command("activate")(versions.activate)
 app.command("diff")(versions.diff)
 
 File = Annotated[Path, typer.Argument(help="A definition in JSON or YAML, in either form; - for stdin.")]
+Foreign = Annotated[Path, typer.Argument(help="Another system's definition in JSON or YAML; - for stdin.")]
+From = Annotated[Format, typer.Option("--format", help="The system that it is from.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what it becomes, in JSON; needs no server.")]
 Name = Annotated[str, typer.Argument(metavar="ID|NAME", help="A workflow's id or exact name.")]
 
 
@@ -69,6 +78,26 @@ def delete(
         print_json({"id": found, "deleted": True})
     else:
         say(f"Deleted {found}")
+
+
+@app.command("import")
+def import_(
+    file: Foreign, format: From, dry_run: DryRun = False, url: Url = "", as_json: AsJson = False
+) -> None:
+    """Save a definition of another system as a new workflow and print its id."""
+    document = read_foreign_definition(file)
+    if dry_run:
+        imported = read_foreign(format, document)
+        for one in imported.notes:
+            complain(f"Note: {show_problem(one)}")
+        print_json(imported.document)
+        return
+    with open_client(url) as client:
+        made = lookup.import_(client, format.value, document)
+    if as_json:
+        print_json({"id": made})
+    else:
+        say(made)
 
 
 @app.command()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from headrace.engine.program import Engine
 from headrace.graph.json_types import JsonObject
+from support.api import finish, started
 from support.build import chain, edge, if_else, node, workflow
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +60,10 @@ async def test_checking_saves_nothing(client: httpx.AsyncClient) -> None:
     assert (bad.status_code, bad.json()["valid"], bad.json()["warnings"]) == (200, False, [])
     assert [one["path"] for one in bad.json()["problems"]] == ["name", "nodes[0].type"]
     misshapen = await client.post("/workflows/validate", json={"name": "x", "workflow": {"nodes": [{}]}})
-    assert {one["path"] for one in misshapen.json()["problems"]} == {"workflow.nodes[0].id", "workflow.nodes[0].type"}
+    assert {one["path"] for one in misshapen.json()["problems"]} == {
+        "workflow.nodes[0].id",
+        "workflow.nodes[0].type",
+    }
     assert (await client.get("/workflows")).json() == []
 
 
@@ -109,3 +114,93 @@ async def test_the_schema_says_that_yaml_is_read(client: httpx.AsyncClient) -> N
     paths = (await client.get("/openapi.json")).json()["paths"]
     for path, method in (("/workflows", "post"), ("/workflows/{workflow_id}", "put")):
         assert set(paths[path][method]["requestBody"]["content"]) == {"application/json", "application/yaml"}
+
+
+OLD: JsonObject = {
+    "name": "Old",
+    "graph_config": {
+        "nodes": [
+            {"node_id": "t", "node_type": "trigger", "config": {"trigger_type": "manual"}},
+            {
+                "node_id": "double",
+                "node_type": "map",
+                "config": {"input_array": "${amounts}", "map_expression": "x => x * 2"},
+            },
+            {"node_id": "many", "node_type": "condition", "config": {"condition": "${limit} < 5"}},
+            {"node_id": "yes", "node_type": "notification", "config": {"message": "few", "channel": "email"}},
+            {"node_id": "no", "node_type": "notification", "config": {"message": "many"}},
+        ],
+        "edges": [
+            {"from": "t", "to": "double"},
+            {"from": "double", "to": "many"},
+            {"from": "many", "to": "yes", "branch": "true"},
+            {"from": "many", "to": "no", "branch": "false"},
+        ],
+        "entry_node_id": "t",
+    },
+}
+IMPORT = "/workflows/import?format=graph_config"
+
+
+async def test_an_imported_workflow_runs(client: httpx.AsyncClient, engine: Engine) -> None:
+    imported = await client.post(IMPORT, json=OLD)
+    assert imported.status_code == 201, imported.text
+    body = imported.json()
+    assert (body["name"], body["version"], body["warnings"]) == ("Old", 1, [])
+    assert [one["path"] for one in body["notes"]] == ["graph_config.nodes[3].config.channel"]
+    run_id = await started(client, body["id"], {"amounts": [1, 2, 3], "limit": 9})
+    await finish(engine, run_id)
+    run = (await client.get(f"/runs/{run_id}")).json()
+    assert run["status"] == "succeeded"
+    statuses = {one["nodeId"]: one["status"] for one in run["tasks"]}
+    assert statuses == {
+        "t": "completed",
+        "double": "completed",
+        "many": "completed",
+        "yes": "skipped",
+        "no": "completed",
+    }
+    assert next(one["output"] for one in run["tasks"] if one["nodeId"] == "double") == [2, 4, 6]
+
+
+async def test_what_cannot_be_imported_says_all_and_where(client: httpx.AsyncClient) -> None:
+    nodes: list[JsonObject] = [
+        {"node_id": "t", "node_type": "trigger", "config": {}},
+        {"node_id": "c", "node_type": "code", "config": {"code": "print(1)"}},
+    ]
+    edges: list[JsonObject] = [{"from": "t", "to": "c", "branch": "up"}]
+    refused = await client.post(IMPORT, json={"name": "x", "graph_config": {"nodes": nodes, "edges": edges}})
+    assert refused.status_code == 422
+    paths = [one["path"] for one in refused.json()["details"]]
+    assert paths == ["graph_config.nodes[1].node_type", "graph_config.edges[0].branch"]
+    nodes[1]["node_type"], nodes[1]["config"] = "trigger", {"trigger_type": "luck"}
+    del edges[0]["branch"]
+    refused = await client.post(IMPORT, json={"name": "x", "graph_config": {"nodes": nodes, "edges": edges}})
+    assert [one["path"] for one in refused.json()["details"]] == ["graph_config.nodes[1].config.triggerType"]
+    nameless = await client.post(IMPORT, json={"nodes": nodes[:1]})
+    assert [one["path"] for one in nameless.json()["details"]] == ["name"]
+    unknown = await client.post("/workflows/import?format=bpmn", json=OLD)
+    assert unknown.status_code == 422
+    assert (await client.get("/workflows")).json() == []
+
+
+async def test_warnings_on_what_was_imported_name_the_original(client: httpx.AsyncClient) -> None:
+    nodes: list[JsonObject] = [
+        {"node_id": "c", "node_type": "if", "config": {"condition": "a == 1"}},
+        {"node_id": "yes", "node_type": "set_variable", "config": {"variable_name": "v"}},
+        {"node_id": "no", "node_type": "set_variable", "config": {"variable_name": "v"}},
+        {
+            "node_id": "both",
+            "node_type": "notification",
+            "config": {"parallel_wait_mode": "n_of_m", "parallel_wait_n": 2},
+        },
+    ]
+    edges: list[JsonObject] = [
+        {"from": "c", "to": "yes", "branch": "true"},
+        {"from": "c", "to": "no", "branch": "false"},
+        {"from": "yes", "to": "both"},
+        {"from": "no", "to": "both"},
+    ]
+    graph: JsonObject = {"nodes": list(nodes), "edges": list(edges)}
+    imported = await client.post(IMPORT, json={"name": "x", "graph_config": graph})
+    assert [one["path"] for one in imported.json()["warnings"]] == ["graph_config.nodes[3].join"]

@@ -162,6 +162,39 @@ def test_saving_shows_the_warnings(cli: Cli, api: Api, file: str) -> None:
     assert (answer.code, answer.out, answer.err) == (0, f"{ID}\n", "Warning: nodes[0]: odd (mend it)\n")
 
 
+OLD: JsonObject = {
+    "nodes": [
+        {
+            "node_id": "say",
+            "node_type": "notification",
+            "config": {"message": "Hi", "channel": "email"},
+        }
+    ]
+}
+NOTE = "nodes[0].config.channel: written into the run's log, not sent: email (send it with an apiCall node)"
+
+
+def test_another_systems_definition_is_shown_as_ours(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(OLD))
+    answer = cli("workflow", "import", str(path), "--format", "graph_config", "--dry-run")
+    assert (answer.code, answer.err) == (0, f"Note: {NOTE}\n")
+    document = json.loads(answer.out)
+    assert (document["name"], document["nodes"][0]["config"]) == ("old", {"template": "Hi"})
+
+
+def test_another_systems_definition_is_imported(cli: Cli, api: Api, tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text(json.dumps(OLD))
+    note: JsonValue = {"path": "nodes[0]", "message": "odd"}
+    api.says("POST /workflows/import", {"id": ID, "notes": [note], "warnings": []}, 201)
+    asked = ("workflow", "import", str(path), "--format", "graph_config", "--url", api.url)
+    answer = cli(*asked)
+    assert (answer.code, answer.out, answer.err) == (0, f"{ID}\n", "Note: nodes[0]: odd\n")
+    assert api.asked == [("POST", "/workflows/import?format=graph_config", {"name": "old", **OLD})]
+    assert json.loads(cli(*asked, "--json").out) == {"id": ID}
+
+
 def test_what_is_no_headrace_is_said(cli: Cli, api: Api) -> None:
     api.says("GET /workflows", {"surprise": True})
     answer = cli("workflow", "list", "--url", api.url)

@@ -58,10 +58,12 @@ async def update_workflow(workflow_id: UUID, body: documents.Document, house: Sh
     return await saved(house, workflow_id, body)
 
 
-async def saved(house: House, workflow_id: UUID, body: JsonObject) -> SavedWorkflow:
-    """The answer to a workflow that was just saved from this body."""
+async def saved(
+    house: House, workflow_id: UUID, body: JsonObject, sent: JsonObject | None = None
+) -> SavedWorkflow:
+    """The answer to a workflow that was just saved from this body. sent: what the client wrote instead."""
     stored = Workflow.of(await reading.workflow(house.engine, workflow_id)).model_dump(by_alias=True)
-    warnings = await documents.warnings_of(house.engine, body)
+    warnings = await documents.warnings_of(house.engine, body, sent)
     return SavedWorkflow.model_validate(stored | {"warnings": list(map(ErrorDetail.of, warnings))})
 
 
