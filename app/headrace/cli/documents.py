@@ -45,7 +45,7 @@ def read_document(path: Path) -> JsonValue:
     """The JSON or YAML in a file or on stdin, `-`. Raises WrongUse."""
     text = sys.stdin.read() if str(path) == STDIN else _text_of(path)
     is_yaml = path.suffix in _YAML or (str(path) == STDIN and not text.lstrip().startswith("{"))
-    return _read_yaml(text, _shown(path)) if is_yaml else read_json(text, _shown(path))
+    return _read_yaml(text, shown(path)) if is_yaml else read_json(text, shown(path))
 
 
 def require_valid_definition(document: JsonValue) -> Definition:
@@ -87,7 +87,7 @@ def _read_yaml(text: str, where: str) -> JsonValue:
 def _object(path: Path) -> JsonObject:
     document = read_document(path)
     if not isinstance(document, dict):
-        raise WrongUse(f"{_shown(path)} holds no workflow: an object with nodes and edges is expected")
+        raise WrongUse(f"{shown(path)} holds no workflow: an object with nodes and edges is expected")
     return document
 
 
@@ -95,7 +95,8 @@ def _name(path: Path) -> str:
     return "stdin" if str(path) == STDIN else path.stem
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """What messages call a file."""
     return "stdin" if str(path) == STDIN else str(path)
 
 

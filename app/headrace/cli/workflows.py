@@ -13,6 +13,7 @@ from headrace.cli.documents import (
     read_definition,
     read_foreign_definition,
     require_valid_definition,
+    shown,
     warnings_of,
 )
 from headrace.cli.errors import show_problem
@@ -111,4 +112,4 @@ def validate(file: File, as_json: AsJson = False) -> None:
     else:
         for one in warnings:
             complain(f"Warning: {show_problem(one)}")
-        say(f"{file} is valid: {len(definition.nodes)} nodes, {len(definition.edges)} edges")
+        say(f"{shown(file)} is valid: {len(definition.nodes)} nodes, {len(definition.edges)} edges")
