@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from headrace.engine import clocks
 from headrace.engine.schedules import fire_due
@@ -14,6 +15,8 @@ from headrace.queues.names import TASKS
 from headrace_worker.runtime import Runtime
 
 TICK_SECONDS = 0.2
+_CLOCKS_EVERY = 5
+"""Ticks between two looks at the clocks: a second."""
 
 _log = Log("headrace.worker")
 
@@ -23,9 +26,11 @@ async def tick_for_ever(runtime: Runtime) -> None:
     settings = SweepSettings(
         every=runtime.settings.sweep_seconds, lost_delivery=runtime.settings.lost_delivery_seconds
     )
-    while True:
+    for number in itertools.count():
         try:
             await tick(runtime, settings)
+            if number % _CLOCKS_EVERY == 0:
+                await runtime.push(await clocks.enforce(runtime.engine))
         except (StoreUnavailable, QueueUnavailable) as error:
             _log.debug("tick_missed", str(error))
         except Exception:  # a tick must never be the last one
@@ -34,11 +39,10 @@ async def tick_for_ever(runtime: Runtime) -> None:
 
 
 async def tick(runtime: Runtime, settings: SweepSettings) -> None:
-    """Wakes due waits, starts the runs of due schedules, ends what took too long; sweeps if it is time."""
+    """Wakes due waits, starts the runs of due schedules; sweeps if a sweep is due."""
     while woken := await wake_due(runtime.engine):
         await runtime.push(woken)
     await runtime.push(await fire_due(runtime.engine))
-    await runtime.push(await clocks.enforce(runtime.engine))
     swept = await sweep(runtime.engine, settings)
     if swept is not None:
         await runtime.push(swept.dispatches)

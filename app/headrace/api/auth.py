@@ -24,7 +24,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _PUBLIC = ("/health", "/healthz", "/readyz")
 _DASHBOARD = "/rq"
 _RUNS = re.compile(
-    r"(/workflows/[^/]+/(execute|execute-async|trigger)|(/workflows)?(/[^/]+)?/runs/[^/]+/cancel)/?"
+    r"(/workflows/[^/]+/(execute|execute-async|trigger)|/runs/bulk"
+    r"|(/workflows)?(/[^/]+)?/runs/[^/]+/(cancel|pause|resume|retry|rerun|step|debug))/?"
 )
 _PEOPLE = re.compile(
     r"(/workflows)?(/[^/]+)?/runs/[^/]+/signals/[^/]+/?|/(approvals|questions)/[^/]+(/links)?/?"

@@ -52,7 +52,7 @@ async def begin(tx: Tx, program: Program, new: Beginning) -> list[Dispatch]:
         total=len(plan.nodes),
         status=status,
         priority=plan.priority if new.priority is None else new.priority,
-        timeout=plan.timeout,
+        timeout=None if new.is_queued else plan.timeout,
         origin=new.origin,
         mocks=new.mocks,
         debug=new.debug,

@@ -15,7 +15,7 @@ from headrace.graph.plan import Plan
 from headrace.graph.settings import RunConcurrency
 from headrace.graph.states import RunStatus
 from headrace.graph.template import Scope, render
-from headrace.store import limits, run_reading, runs
+from headrace.store import batches, limits, run_reading, runs
 from headrace.store.db import Tx
 
 
@@ -62,6 +62,8 @@ async def next_turns(engine: Engine, tx: Tx, key: str, limit: int) -> list[Dispa
         assert run is not None
         await runs.turn(tx, run_id, RunStatus.RUNNING)
         program = await engine.programs.one(tx, run.program)
+        if program.plan.timeout is not None:  # its clock has not run while it stood in line
+            await batches.set_deadlines(tx, [run_id], program.plan.timeout)
         dispatches += await add_tasks(tx, program, run_id, run.priority, is_debugged=True)
     return dispatches
 

@@ -59,7 +59,8 @@ def _result(row: Record) -> Result:
 class Task:
     """A task as people see it.
 
-    input: kept of failed tasks that somebody handles. size: bytes of its output. held_for: what keeps it from
+    outcomes: of its out-edges, a letter each. input: kept of failed tasks that somebody handles. size: bytes
+    of its output. held_for: what keeps it from
     going on beside what it waits for: a breakpoint, a limit, a resume.
     """
 
@@ -73,6 +74,7 @@ class Task:
     held_for: str | None
     wake_at: datetime | None
     released_by: tuple[int, ...] | None
+    outcomes: str
     input: JsonValue
     output: JsonValue
     size: int
@@ -85,12 +87,12 @@ class Task:
 
     def result(self) -> Result:
         """What it left, as the inputs of others are made from."""
-        return Result(self.status, self.output, self.error, self.input, self.size)
+        return Result(self.status, self.output, self.error, self.input, self.size, self.outcomes)
 
 
 _TASKS = f"""
 SELECT run_id, position, node_id, node_type, status, attempt, lost, waits_for, held_for, is_paused, wake_at,
-       released_by, input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
+       released_by, outcomes, input, {_OUTPUT}, error, reason, caused_by, queued_at, started_at, finished_at
 FROM workflow_tasks t WHERE run_id = ANY($1) ORDER BY run_id, position
 """
 
@@ -129,6 +131,7 @@ def _task(row: Record) -> Task:
         held_for="resume" if row.is_paused else row.held_for,
         wake_at=row.wake_at,
         released_by=None if row.released_by is None else tuple(row.released_by),
+        outcomes=row.outcomes or "",
         input=load(row.input),
         output=load(row.output),
         size=size_of(row.output or ""),

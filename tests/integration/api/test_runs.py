@@ -258,3 +258,14 @@ async def test_all_runs_are_listed_and_filtered(client: httpx.AsyncClient, engin
 )
 async def test_a_filter_that_is_none_is_422(client: httpx.AsyncClient, query: str) -> None:
     assert (await client.get(f"/runs?{query}")).status_code == 422
+
+
+async def test_every_task_of_a_chain_shows_the_input_that_it_got(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    """Also one that was released by counting alone: then no edges are stored with it."""
+    workflow_id = await saved(client, workflow([node("a", "noop"), node("b", "noop")], [edge("a", "b")]))
+    run_id = await started(client, workflow_id, {"a": 1, "b": 2})
+    await finish(engine, run_id)
+    tasks = (await client.get(f"/runs/{run_id}")).json()["tasks"]
+    assert [task["input"] for task in tasks] == [{"a": 1, "b": 2}] * 2
