@@ -26,8 +26,8 @@ async def cancel_run(engine: Engine, run_id: UUID, grace: float = 0.0) -> list[D
     """Cancels all that has not ended, except `finally` nodes; they run, then the run ends `cancelled`.
 
     The tasks are cancelled at once, whatever their code still does: what it answers comes too late. grace:
-    seconds in which code that runs may end by itself. Returns what to tell the queue and the workers. Raises NotFound, and WrongState for a run that has ended
-    or is being cancelled.
+    seconds in which code that runs may end by itself. Returns what to tell the queue and the workers. Raises
+    NotFound, and WrongState for a run that has ended or is being cancelled.
     """
     return await engine.db.transact(partial(_cancel, engine, run_id, grace))
 
