@@ -85,8 +85,8 @@ class Expected:
     nodes: dict[str, JsonObject] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.edges = _objects(self.case.document["edges"])
-        self.nodes = {str(one["id"]): one for one in _objects(self.case.document["nodes"])}
+        self.edges = objects(self.case.document["edges"])
+        self.nodes = {str(one["id"]): one for one in objects(self.case.document["nodes"])}
         for name in sorted(self.nodes, key=lambda name: (name[0] != "n", int(name[1:]))):
             into = self.into(name)
             verdict = (
@@ -141,5 +141,5 @@ def _is_open(edge: JsonObject, answer: Answer) -> bool:
     return edge.get("branch") in (None, *answer.branches) and ("when" not in edge or answer.is_go)
 
 
-def _objects(value: JsonValue) -> list[JsonObject]:
+def objects(value: JsonValue) -> list[JsonObject]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -62,8 +62,11 @@ JOIN workflow_tasks t USING (run_id, position)
 
 
 async def lock(tx: Tx, tasks: Sequence[TaskId]) -> list[Locked]:
-    """Locks the batches of those of the tasks that have one, in the order of their ids."""
-    held = await tx.fetch(_LOCK, *_columns(tasks))
+    """Locks the batches of those of the tasks that have one, in the order of their ids.
+
+    A task may be named more than once, as two of its children may have ended: its batch comes once.
+    """
+    held = await tx.fetch(_LOCK, *_columns(list(set(tasks))))
     rows = await tx.fetch(_READ, *_columns([_task(row) for row in held])) if held else []
     return [
         Locked(
