@@ -73,11 +73,22 @@ def fetch(connection: Redis, job_id: str) -> Job:
 
 @asynccontextmanager
 async def serving(
-    connection: Redis, lane: HeldLane | None = None, slots: int = 16, grace: float = 5.0, name: str = "one"
+    connection: Redis,
+    lane: HeldLane | None = None,
+    slots: int = 16,
+    grace: float = 5.0,
+    name: str = "one",
+    queues: Sequence[str] = (QUEUE,),
 ) -> AsyncIterator[ConcurrentWorker]:
     """A worker that serves while the block runs, and has left after it. Nothing that it raises is lost."""
     worker = ConcurrentWorker(
-        QUEUE, connection=connection, lane=lane or HeldLane(), slots=slots, threads=4, name=name, grace=grace
+        queues,
+        connection=connection,
+        lane=lane or HeldLane(),
+        slots=slots,
+        threads=4,
+        name=name,
+        grace=grace,
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.serve())

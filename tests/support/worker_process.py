@@ -43,6 +43,6 @@ def main(redis_url: str, jobs: int) -> None:
     async def serve() -> None:
         with connect(redis_url) as connection:
             lane = DoomedLane(jobs)
-            await ConcurrentWorker(QUEUE, connection=connection, lane=lane, slots=8, threads=2).serve()
+            await ConcurrentWorker([QUEUE], connection=connection, lane=lane, slots=8, threads=2).serve()
 
     asyncio.run(serve())

@@ -45,8 +45,9 @@ _log = Log(__name__)
 
 
 class ConcurrentWorker(RegisteredWorker):
-    """Runs up to `slots` jobs of one queue at once: the lane's in the lane, any others as RQ would.
+    """Runs up to `slots` jobs at once: the lane's in the lane, any others as RQ would.
 
+    queues: while one holds jobs, none is taken from those after it.
     connection: its socket timeout must be longer than 2 s. threads: for synchronous functions outside it.
     grace: seconds that running jobs have left to end after `request_stop`.
     """
@@ -55,7 +56,7 @@ class ConcurrentWorker(RegisteredWorker):
 
     def __init__(
         self,
-        queue: str,
+        queues: Sequence[str],
         *,
         connection: Redis,
         lane: Lane,
@@ -64,7 +65,7 @@ class ConcurrentWorker(RegisteredWorker):
         name: str | None = None,
         grace: float = 10.0,
     ) -> None:
-        super().__init__(queue, connection, name, self._heard_command)
+        super().__init__(queues, connection, name, self._heard_command)
         self._slots, self._grace = slots, grace
         self._lane = lane
         self._running = RunningJobs(lane, threads, self._on_end)
@@ -72,14 +73,14 @@ class ConcurrentWorker(RegisteredWorker):
         self._ended: list[Ended] = []  # plain successes, for the next exchange
         self._recorded: dict[str, ClaimedJob] = {}  # all other ends, while a thread records them
         self._recording: set[asyncio.Task[None]] = set()
-        self._exchange = Exchange(connection, Keys(queue, self.name))
+        self._exchange = Exchange(connection, Keys(tuple(queues), self.name))
         # RQ's and redis-py's calls block, so none is made on the loop.
         self._redis = ThreadPoolExecutor(1, thread_name_prefix="rq-redis")
-        self._listener = QueueListener(connection, self.queue.key, self._be_ready)
+        self._listener = QueueListener(connection, self.queue_keys(), self._be_ready)
         self._recorders = ThreadPoolExecutor(_RECORDERS, thread_name_prefix="rq-record")
         self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()  # the queue may hold jobs, or it is time to go
-        self._ready = True  # the queue may hold jobs
+        self._hurry = asyncio.Event()  # a queue may hold jobs, or it is time to go
+        self._ready = True  # a queue may hold jobs
         self._held = False  # by `rq suspend`
         self._promised = 0  # slots for jobs that go past the queue
         self._unsaid = False  # Redis does not know what this worker does now
@@ -95,7 +96,7 @@ class ConcurrentWorker(RegisteredWorker):
     def promise_slots(self, most: int) -> int:
         """Keeps up to `most` free slots for jobs that go past the queue; returns how many.
 
-        None while the queue may hold jobs: they come first. A negative number gives slots back.
+        None while a queue may hold jobs: they come first. A negative number gives slots back.
         """
         may_pass = not (self._ready or self._held or self._stop_requested)
         count = most if most < 0 else min(most, self._free) if may_pass else 0
@@ -157,7 +158,7 @@ class ConcurrentWorker(RegisteredWorker):
         return 0 if self._stop_requested or not self._ready else self._free
 
     async def _wait_for_company(self) -> None:
-        """Lets news for Redis gather while the queue is empty: nobody waits for them, and each would cost."""
+        """Lets news for Redis gather while all queues are empty: nobody waits for them, and each costs."""
         self._listen()
         with suppress(TimeoutError):
             async with asyncio.timeout(_COMPANY_SECONDS):
@@ -242,7 +243,7 @@ class ConcurrentWorker(RegisteredWorker):
 
     async def _record(self, ended: Ended) -> None:
         try:
-            await self._in(self._recorders, record, copy(self), self.queue, ended, self._closing)
+            await self._in(self._recorders, record, copy(self), ended, self._closing)
         except Exception:
             _log.exception("record", f"job {ended.claimed.id} could not be recorded")
         finally:

@@ -18,7 +18,7 @@ from headrace.errors import StoreUnavailable
 from headrace.log import Log
 from headrace.queues.connection import connect_async
 from headrace.queues.live import TasksStopped, subscribe
-from headrace.queues.names import DEPENDENCIES, TASKS
+from headrace.queues.names import DEPENDENCIES, QUEUES, TASK_QUEUES
 from headrace.store import workers
 from headrace_worker.beside import BesideTheQueues
 from headrace_worker.concurrent_worker import ConcurrentWorker
@@ -73,7 +73,7 @@ async def _serve(tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> Non
 def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, ConcurrentWorker]:
     settings, name = runtime.settings, runtime.worker_id.hex
     tasks = ConcurrentWorker(
-        TASKS,
+        TASK_QUEUES,
         connection=runtime.redis,
         lane=lane,
         slots=settings.worker_concurrency,
@@ -82,7 +82,7 @@ def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, Concurre
         grace=settings.grace_seconds,
     )
     dependencies = ConcurrentWorker(
-        DEPENDENCIES,
+        [DEPENDENCIES],
         connection=runtime.redis,
         lane=DependencyLane(runtime),
         slots=_DEPENDENCY_SLOTS,
@@ -110,7 +110,7 @@ def _row(runtime: Runtime) -> workers.NewWorker:
         name=f"{host}-{pid}",
         host=host,
         pid=pid,
-        queues=(TASKS, DEPENDENCIES),
+        queues=QUEUES,
         concurrency=runtime.settings.worker_concurrency,
     )
 

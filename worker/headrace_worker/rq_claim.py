@@ -34,27 +34,15 @@ HEARTBEAT_TTL = 90
 Call: TypeAlias = tuple[str, list[JsonValue]]
 _Hash: TypeAlias = dict[bytes, bytes]
 _SPECIAL = (b"success_callback_name", b"webhooks", b"repeats_left", b"group_id")
-_Row: TypeAlias = tuple[bytes, bytes, list[bytes]]
+_Row: TypeAlias = tuple[bytes, bytes, bytes, list[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """RQ's keys for one queue and one worker."""
+    """What one worker works with in Redis. queues: their names, in the order in which it empties them."""
 
-    queue_name: str
+    queues: tuple[str, ...]
     worker_name: str
-
-    @property
-    def queue(self) -> str:
-        return f"rq:queue:{self.queue_name}"
-
-    @property
-    def started(self) -> str:
-        return f"rq:wip:{self.queue_name}"
-
-    @property
-    def finished(self) -> str:
-        return f"rq:finished:{self.queue_name}"
 
     @property
     def worker(self) -> str:
@@ -63,7 +51,8 @@ class Keys:
 
 @dataclass(eq=False, slots=True)
 class ClaimedJob:
-    """One execution of a job by this worker. fields: its hash, as it was claimed.
+    """One execution of a job by this worker. fields: its hash, as it was claimed. queue: from which one,
+    and so in whose registries it stands.
 
     RQ's own object is made only for those who need it: it takes longer than most nodes.
     """
@@ -73,6 +62,7 @@ class ClaimedJob:
     started_at: datetime
     fields: Mapping[bytes, bytes]
     connection: Redis
+    queue: str
     _call: Call | None = None
     _job: Job | None = None
     _damage: Exception | None = None
@@ -174,17 +164,16 @@ class ClaimAnswer(NamedTuple):
     jobs: list[ClaimedJob]
 
 
-# An id whose hash is gone was deleted, in the dashboard or by a withdrawal: it is dropped.
+# Empties one queue before it looks into the next. An id whose hash is gone was deleted, in the dashboard or
+# by a withdrawal: it is dropped.
 CLAIM = Script("""
-local queue, started, worker = KEYS[1], KEYS[2], KEYS[3]
+local worker = KEYS[1]
 local wanted, text, seconds = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local name, ttl, prefix = ARGV[4], ARGV[5], ARGV[6]
-local registered, suspended = redis.call('HEXISTS', worker, 'birth'), redis.call('EXISTS', KEYS[4])
+local registered, suspended = redis.call('HEXISTS', worker, 'birth'), redis.call('EXISTS', KEYS[2])
 local claimed = {}
 if registered == 0 or suspended == 1 then return {registered, suspended, claimed} end
-while #claimed < wanted do
-  local ids = redis.call('LPOP', queue, wanted - #claimed)
-  if not ids then break end
+local function take(ids, queue)
   for _, id in ipairs(ids) do
     local job = 'rq:job:' .. id
     if redis.call('EXISTS', job) == 1 then
@@ -195,12 +184,19 @@ while #claimed < wanted do
       redis.call('EXPIRE', record, ttl)
       redis.call('ZADD', all, seconds + ttl + 60, execution)
       redis.call('EXPIRE', all, ttl + 60)
-      redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
+      redis.call('ZADD', 'rq:wip:' .. queue, seconds + ttl, id .. ':' .. execution)
       redis.call('HSET', job, 'status', 'started', 'started_at', text, 'last_heartbeat', text,
                  'worker_name', name)
       redis.call('PERSIST', job)
-      claimed[#claimed + 1] = {id, execution, redis.call('HGETALL', job)}
+      claimed[#claimed + 1] = {id, execution, queue, redis.call('HGETALL', job)}
     end
+  end
+end
+for i = 7, #ARGV do
+  while #claimed < wanted do
+    local ids = redis.call('LPOP', 'rq:queue:' .. ARGV[i], wanted - #claimed)
+    if not ids then break end
+    take(ids, ARGV[i])
   end
 end
 if #claimed > 0 then
@@ -213,9 +209,9 @@ return {registered, suspended, claimed}
 
 # Only what is still there is renewed: a job that was deleted while it runs must not come back as half a hash.
 _RENEW = Script("""
-local started, worker, text, seconds, ttl = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
-for i = 4, #ARGV, 2 do
-  local id, execution = ARGV[i], ARGV[i + 1]
+local worker, text, seconds, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+for i = 4, #ARGV, 3 do
+  local id, execution, started = ARGV[i], ARGV[i + 1], 'rq:wip:' .. ARGV[i + 2]
   local job, record, all = 'rq:job:' .. id, 'rq:execution:' .. id .. ':' .. execution, 'rq:executions:' .. id
   if redis.call('ZSCORE', started, id .. ':' .. execution) then
     redis.call('ZADD', started, seconds + ttl, id .. ':' .. execution)
@@ -239,9 +235,8 @@ def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
     """Adds a claim of up to `wanted` jobs. prefix: 24 hex digits of this claim alone, to name executions."""
     moment = now()
     text, seconds = utcformat(moment), moment.timestamp()
-    names = (keys.queue, keys.started, keys.worker, WORKERS_SUSPENDED)
     values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
-    CLAIM.add(pipeline, names, values)
+    CLAIM.add(pipeline, [keys.worker, WORKERS_SUSPENDED], [*values, *keys.queues])
 
 
 def read_claim(answer: tuple[int, int, list[_Row]], connection: Redis) -> ClaimAnswer:
@@ -256,17 +251,22 @@ def lost_claims(connection: Redis, keys: Keys, prefix: str, known: Iterable[str]
     prefix: with which all its execution ids start. known: the started entries that it does know.
     """
     with connection.pipeline(transaction=False) as pipeline:
-        pipeline.zrange(keys.started, 0, -1)
-        (entries,) = pipeline.execute()
-    split = [entry.split(":") for entry in sorted({entry.decode() for entry in entries}.difference(known))]
-    mine = [(job, execution) for job, execution in split if execution.startswith(prefix)]
+        for queue in keys.queues:
+            pipeline.zrange(f"rq:wip:{queue}", 0, -1)
+        found = pipeline.execute()
+    mine = [
+        (queue, *_split(entry))
+        for queue, entries in zip(keys.queues, found, strict=True)
+        for entry in sorted({entry.decode() for entry in entries}.difference(known))
+        if _split(entry)[1].startswith(prefix)
+    ]
     with connection.pipeline(transaction=False) as pipeline:
-        for job_id, _ in mine:
+        for _, job_id, _ in mine:
             pipeline.hgetall(f"rq:job:{job_id}")
         hashes = pipeline.execute()
     return [
-        _claimed_job(job_id, execution, fields, connection)
-        for (job_id, execution), fields in zip(mine, hashes, strict=True)
+        _claimed_job(job_id, execution, queue, fields, connection)
+        for (queue, job_id, execution), fields in zip(mine, hashes, strict=True)
         if fields
     ]
 
@@ -274,23 +274,28 @@ def lost_claims(connection: Redis, keys: Keys, prefix: str, known: Iterable[str]
 def renew(connection: Redis, keys: Keys, jobs: Sequence[ClaimedJob]) -> bool:
     """Says for the worker and each of its jobs that they live; False when Redis does not know the worker."""
     moment = now()
-    ids = [text for one in jobs for text in (one.id, one.execution_id)]
+    ids = [text for one in jobs for text in (one.id, one.execution_id, one.queue)]
     text, seconds = utcformat(moment), moment.timestamp()
     values: list[str | float] = [text, seconds, HEARTBEAT_TTL, *ids]
-    (known,) = execute(
-        connection, [_RENEW], lambda pipeline: _RENEW.add(pipeline, [keys.started, keys.worker], values)
-    )
+    (known,) = execute(connection, [_RENEW], lambda pipeline: _RENEW.add(pipeline, [keys.worker], values))
     return bool(known)
 
 
 def _claimed(raw: _Row, connection: Redis) -> ClaimedJob:
-    job_id, execution_id, flat = raw
+    job_id, execution_id, queue, flat = raw
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return _claimed_job(job_id.decode(), execution_id.decode(), fields, connection)
+    return _claimed_job(job_id.decode(), execution_id.decode(), queue.decode(), fields, connection)
 
 
-def _claimed_job(job_id: str, execution_id: str, fields: _Hash, connection: Redis) -> ClaimedJob:
-    return ClaimedJob(job_id, execution_id, _moment(fields.get(b"started_at", b"")), fields, connection)
+def _claimed_job(job_id: str, execution_id: str, queue: str, fields: _Hash, connection: Redis) -> ClaimedJob:
+    moment = _moment(fields.get(b"started_at", b""))
+    return ClaimedJob(job_id, execution_id, moment, fields, connection, queue)
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Job and execution of a started entry."""
+    job_id, _, execution_id = entry.partition(":")
+    return job_id, execution_id
 
 
 def _moment(text: bytes) -> datetime:

@@ -86,7 +86,7 @@ class Exchange:
         """An execution of a job that was made here and is run here: the next exchange tells Redis."""
         fields = {name.encode(): str(value).encode() for name, value in job.fields().items()}
         execution = f"{self._prefix}{next(self._claims):08x}{0:08x}"
-        return ClaimedJob(job.id, execution, now(), fields, self._connection)
+        return ClaimedJob(job.id, execution, now(), fields, self._connection, job.queue)
 
     def _lost(self, known: Collection[str]) -> list[ClaimedJob]:
         return lost_claims(self._connection, self.keys, self._prefix, known)

@@ -54,15 +54,15 @@ class Ended:
 # abandoned, or flushed: there is nothing to record, and a job that was deleted must not come back. It returns
 # those with dependents, which RQ's own handler enqueues.
 FINISH = Script("""
-local started, finished, worker, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local worker, name = KEYS[1], ARGV[1]
 local count, seconds, others = 0, 0, {}
-for i = 4, #ARGV, 7 do
-  local id, execution, ended = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local ttl, expires, took, fields = tonumber(ARGV[i + 3]), ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
+for i = 4, #ARGV, 8 do
+  local id, execution, queue, ended = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local ttl, expires, took, fields = tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
   local job, results, dependencies = 'rq:job:' .. id, 'rq:results:' .. id, 'rq:job::' .. id .. ':dependencies'
   if redis.call('EXISTS', job .. ':dependents') == 1 then
     others[#others + 1] = execution
-  elseif redis.call('ZREM', started, id .. ':' .. execution) == 1 then
+  elseif redis.call('ZREM', 'rq:wip:' .. queue, id .. ':' .. execution) == 1 then
     redis.call('UNLINK', 'rq:execution:' .. id .. ':' .. execution)
     redis.call('ZREM', 'rq:executions:' .. id, execution)
     if redis.call('EXISTS', job) == 1 then
@@ -79,7 +79,7 @@ for i = 4, #ARGV, 7 do
         else
           redis.call('PERSIST', results)
         end
-        redis.call('ZADD', finished, expires, id)
+        redis.call('ZADD', 'rq:finished:' .. queue, expires, id)
       end
     end
   end
@@ -107,19 +107,20 @@ def add_finish(
     jobs = [value for one in ended for value in finish_values(keys, one)]
     FINISH.add(
         pipeline,
-        [keys.started, keys.finished, keys.worker],
+        [keys.worker],
         [keys.worker_name, state, current or "", *jobs],
     )
 
 
 def finish_values(keys: Keys, ended: Ended) -> tuple[str | int | float, ...]:
-    """One job as FINISH takes it: id, execution, end, time to live, expiry, seconds that it took, result."""
+    """One job as FINISH takes it: id, execution, queue, end, time to live, expiry, seconds taken, result."""
     claimed = ended.claimed
     ttl = claimed.result_ttl
     expires = int(ended.ended_at.timestamp()) + ttl if ttl >= 0 else "+inf"
     seconds = (ended.ended_at - claimed.started_at).total_seconds()
     result = json.dumps(_result_fields(keys, ended))
-    return claimed.id, claimed.execution_id, utcformat(ended.ended_at), ttl, expires, seconds, result
+    end = utcformat(ended.ended_at)
+    return claimed.id, claimed.execution_id, claimed.queue, end, ttl, expires, seconds, result
 
 
 def _result_fields(keys: Keys, ended: Ended) -> list[str]:
@@ -146,12 +147,13 @@ def _serialized(result: object) -> bytes:
         return json.dumps(UNSERIALIZABLE_RETURN_VALUE_PAYLOAD).encode()
 
 
-def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.Event) -> None:
+def record(worker: SimpleWorker, ended: Ended, give_up: threading.Event) -> None:
     """Records any end through RQ's handlers, and tries again while Redis is away, until `give_up`.
 
     worker: a copy made for this call, because RQ's handlers keep the one execution that they know in it.
     """
     ended = _call_back(worker, ended)
+    queue = _queue_of(worker, ended.claimed)
     started = queue.started_job_registry.key
     tries = 0
     while not give_up.is_set():
@@ -167,6 +169,10 @@ def record(worker: SimpleWorker, queue: Queue, ended: Ended, give_up: threading.
             _log.warning("record", f"job {ended.claimed.id} is not recorded yet", error=str(error))
             give_up.wait(_PAUSE)
     _log.warning("record", f"job {ended.claimed.id} could not be recorded; RQ will find it abandoned")
+
+
+def _queue_of(worker: SimpleWorker, claimed: ClaimedJob) -> Queue:
+    return next(queue for queue in worker.queues if queue.name == claimed.queue)
 
 
 def _call_back(worker: SimpleWorker, ended: Ended) -> Ended:

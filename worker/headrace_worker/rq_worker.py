@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from redis import Redis
 from redis.client import Pipeline, PubSub, PubSubWorkerThread
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import SimpleWorker
 from rq.command import parse_payload
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -30,7 +30,7 @@ _log = Log(__name__)
 
 
 class RegisteredWorker(SimpleWorker):
-    """An RQ worker on one queue whose jobs somebody else runs.
+    """An RQ worker whose jobs somebody else runs. queues: in the order in which it empties them.
 
     It never installs signal handlers: the process owns its signals. on_command: called with each command that
     RQ publishes to this worker, in a thread of RQ's.
@@ -39,10 +39,14 @@ class RegisteredWorker(SimpleWorker):
     death_penalty_class = TimerDeathPenalty  # RQ's default uses signals, which only a main thread gets
 
     def __init__(
-        self, queue: str, connection: Redis, name: str | None, on_command: Callable[[JsonObject], None]
+        self,
+        queues: Sequence[str],
+        connection: Redis,
+        name: str | None,
+        on_command: Callable[[JsonObject], None],
     ) -> None:
         super().__init__(
-            [queue],
+            list(queues),
             name=name,
             connection=connection,
             serializer=JSONSerializer,
@@ -52,10 +56,6 @@ class RegisteredWorker(SimpleWorker):
         self._on_command = on_command
         self._closing = threading.Event()
         self._hearing: PubSubWorkerThread | None = None
-
-    @property
-    def queue(self) -> Queue:
-        return self.queues[0]
 
     def arrive(self) -> None:
         """Hears commands and registers the worker. Raises ValueError if a living worker has its name.
@@ -110,9 +110,10 @@ class RegisteredWorker(SimpleWorker):
         RQ's lock for this lasts 15 minutes, and a worker that is killed while it cleans leaves it: until then
         nothing would be repaired. Cleaning takes seconds, so a lock older than a minute has lost its owner.
         """
-        lock = self.queue.registry_cleaning_key
-        if self.connection.ttl(lock) < _LOCK_SECONDS - _LOCK_TRUSTED_SECONDS:
-            self.connection.delete(lock)
+        for queue in self.queues:
+            lock = queue.registry_cleaning_key
+            if self.connection.ttl(lock) < _LOCK_SECONDS - _LOCK_TRUSTED_SECONDS:
+                self.connection.delete(lock)
         self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: dict[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The task lane: jobs of `workflow-tasks`, claimed in batches, run at once, settled in groups."""
+"""The task lane: jobs of the task queues, claimed in batches, run at once, settled in groups."""
 
 from __future__ import annotations
 
@@ -240,7 +240,14 @@ class TaskLane:
         seat = _Seat(Delivery(claimed.task, claimed.attempt, claimed.delivery), self._loop.create_future())
         node = execution.node
         self._beside.began(
-            RunTask(claimed.task, claimed.attempt, claimed.delivery, node.id, node.attempt_timeout),
+            RunTask(
+                claimed.task,
+                claimed.attempt,
+                claimed.delivery,
+                node.id,
+                node.attempt_timeout,
+                claimed.priority,
+            ),
             seat.future,
         )
         self._run(seat, execution)
@@ -278,7 +285,7 @@ class TaskLane:
 
 
 def delivery_of(job: ClaimedJob) -> Delivery:
-    """What a job of `workflow-tasks` carries; raises ValueError when it carries something else."""
+    """What a job of a task queue carries; raises ValueError when it carries something else."""
     match job.args:
         case [str(task), int(attempt), int(delivery)]:
             return Delivery(TaskId.parse(task), attempt, delivery)

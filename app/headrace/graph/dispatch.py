@@ -10,7 +10,7 @@ from headrace.graph.ids import TaskId
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """A queued task, for `workflow-tasks`. timeout: seconds that one attempt may take.
+    """A queued task, for the queue of its priority. timeout: seconds that one attempt may take.
 
     priority: of the task, see `headrace.graph.settings.Priority`.
     """

@@ -10,7 +10,7 @@ from redis import Redis
 from rq.utils import as_text
 
 from headrace.queues.connection import answering
-from headrace.queues.names import DEPENDENCIES, TASKS
+from headrace.queues.names import QUEUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class RqWorker:
     failed: int
 
 
-def queue_depths(connection: Redis, names: Sequence[str] = (TASKS, DEPENDENCIES)) -> list[QueueDepth]:
+def queue_depths(connection: Redis, names: Sequence[str] = QUEUES) -> list[QueueDepth]:
     """The depth of each queue, in one round trip; raises QueueUnavailable."""
     moment = time.time()
     with answering(), connection.pipeline(transaction=False) as pipeline:
@@ -54,20 +54,20 @@ def queue_depths(connection: Redis, names: Sequence[str] = (TASKS, DEPENDENCIES)
     return [QueueDepth(name, *(next(counts) for _ in range(5))) for name in names]
 
 
-def live_job_ids(connection: Redis, queue: str) -> set[str]:
+def live_job_ids(connection: Redis, *queues: str) -> set[str]:
     """The jobs that somebody will run or is running; raises QueueUnavailable.
 
-    Those in the queue's list, those that a stock worker has just popped, and those started.
+    Those in the queues' lists, those that a stock worker has just popped, and those started.
     """
-    key = f"rq:queue:{queue}"
     # In a transaction: a job that moves on between two reads would be in neither.
     with answering(), connection.pipeline(transaction=True) as pipeline:
-        pipeline.lrange(key, 0, -1)
-        pipeline.lrange(f"{key}:intermediate", 0, -1)
-        pipeline.zrange(f"rq:wip:{queue}", 0, -1)
-        waiting, popped, started = pipeline.execute()
+        for queue in queues:
+            pipeline.lrange(f"rq:queue:{queue}", 0, -1)
+            pipeline.lrange(f"rq:queue:{queue}:intermediate", 0, -1)
+            pipeline.zrange(f"rq:wip:{queue}", 0, -1)
+        found = pipeline.execute()
     # A started entry is `<job id>:<execution id>`.
-    return {entry.decode().partition(":")[0] for entry in (*waiting, *popped, *started)}
+    return {entry.decode().partition(":")[0] for entries in found for entry in entries}
 
 
 def rq_workers(connection: Redis) -> list[RqWorker]:

@@ -16,7 +16,7 @@ from rq.utils import now, utcformat
 
 from headrace.graph.dispatch import Release, RunTask
 from headrace.graph.json_types import JsonValue
-from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, TASKS
+from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, task_queue
 from headrace.queues.scripts import Script
 
 _TIMEOUT_MARGIN = 60
@@ -115,7 +115,7 @@ def _run_job(task: RunTask) -> JobRecord:
     run = str(task.task.run_id)
     return JobRecord(
         id=task.job_id,
-        queue=TASKS,
+        queue=task_queue(task.priority),
         data=_data(RUN_TASK, [str(task.task), task.attempt, task.delivery]),
         description=f"run {run} node {task.node_id}",
         timeout=math.ceil(task.timeout) + _TIMEOUT_MARGIN,

@@ -45,6 +45,7 @@ class Claim:
     token: int
     released_by: tuple[int, ...] | None
     waits_for: str | None
+    priority: int
     memory: JsonValue = None
     wake: JsonValue = None
 
@@ -63,7 +64,7 @@ WITH wanted AS (
       lease_until = clock_timestamp() + make_interval(secs => $7)
   FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
   RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
-            t.memory, t.wake
+            t.priority, t.memory, t.wake
 ), history AS (
   INSERT INTO workflow_events (run_id, position, node_id, type, data)
   SELECT run_id, position, node_id, 'task.running',
@@ -94,7 +95,7 @@ async def claim(
 
 _HELD = """
 SELECT t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
-            t.memory, t.wake
+            t.priority, t.memory, t.wake
 FROM workflow_tasks t
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
   ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
@@ -118,6 +119,7 @@ def _claimed(row: Record) -> Claim:
         row.token,
         None if row.released_by is None else tuple(row.released_by),
         row.waits_for,
+        row.priority,
         load(row.memory),
         load(row.wake),
     )

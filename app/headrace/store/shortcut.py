@@ -189,4 +189,5 @@ def _claim(row: Record, token: int) -> Claim:
         token=token,
         released_by=None,
         waits_for=None,
+        priority=row.priority,
     )

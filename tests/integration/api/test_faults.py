@@ -77,7 +77,10 @@ async def test_redis_that_comes_back_is_used_again(database_url: str, tmp_path: 
             await started(client, workflow_id)
             queues = (await client.get("/queues")).json()["items"]
     assert {queue["name"]: queue["queued"] for queue in queues} == {
+        "workflow-tasks-critical": 0,
+        "workflow-tasks-high": 0,
         "workflow-tasks": 1,
+        "workflow-tasks-low": 0,
         "workflow-dependencies": 0,
     }
 

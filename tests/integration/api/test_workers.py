@@ -64,7 +64,10 @@ async def test_queues_show_their_depth(client: httpx.AsyncClient) -> None:
     body = (await client.get("/queues")).json()
     assert body["workers"] == []
     assert {queue["name"]: queue["queued"] for queue in body["items"]} == {
+        "workflow-tasks-critical": 0,
+        "workflow-tasks-high": 0,
         "workflow-tasks": 3,
+        "workflow-tasks-low": 0,
         "workflow-dependencies": 0,
     }
     assert set(body["items"][0]) == {"name", "queued", "started", "finished", "failed", "deferred"}

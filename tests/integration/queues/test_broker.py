@@ -15,15 +15,16 @@ from rq.serializers import JSONSerializer
 from headrace.errors import QueueUnavailable
 from headrace.graph.dispatch import Release, RunTask, Stop, Withdraw
 from headrace.graph.ids import TaskId
+from headrace.graph.settings import Priority
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
 from headrace.queues.inspect import live_job_ids, queue_depths
-from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, TASKS
+from headrace.queues.names import DEPENDENCIES, RELEASE, RUN_TASK, TASK_QUEUES, TASKS, task_queue
 from support.redis_process import RedisProcess
 
 
-def a_task(position: int = 0) -> RunTask:
-    return RunTask(TaskId(uuid4(), position), attempt=1, delivery=2, node_id="fetch", timeout=2.5)
+def a_task(position: int = 0, priority: int = Priority.NORMAL) -> RunTask:
+    return RunTask(TaskId(uuid4(), position), 1, delivery=2, node_id="fetch", timeout=2.5, priority=priority)
 
 
 def fields_by_type(connection: Redis, key: str) -> dict[bytes, bytes]:
@@ -34,15 +35,18 @@ def fields_by_type(connection: Redis, key: str) -> dict[bytes, bytes]:
     return {name: b"" if name in (b"created_at", b"enqueued_at") else value for name, value in fields.items()}
 
 
-def test_a_task_is_the_job_that_rq_would_have_enqueued(connection: Redis) -> None:
-    task = a_task()
+@pytest.mark.parametrize(("priority", "queue"), [(Priority.NORMAL, TASKS), (Priority.HIGH, f"{TASKS}-high")])
+def test_a_task_is_the_job_that_rq_would_have_enqueued(
+    connection: Redis, priority: Priority, queue: str
+) -> None:
+    task = a_task(priority=priority)
     run = str(task.task.run_id)
     Broker(connection).push([task])
     ours = fields_by_type(connection, f"rq:job:{task.job_id}")
     keys = {key: connection.type(key) for key in connection.scan_iter()}
 
     connection.flushall()
-    Queue(TASKS, connection=connection, serializer=JSONSerializer).enqueue_call(
+    Queue(queue, connection=connection, serializer=JSONSerializer).enqueue_call(
         RUN_TASK,
         args=[str(task.task), 1, 2],
         job_id=task.job_id,
@@ -99,6 +103,29 @@ def test_withdrawn_jobs_leave_list_and_keys(connection: Redis, count: int) -> No
     assert not any(Job.exists(task.job_id, connection=connection) for task in withdrawn)
 
 
+@pytest.mark.parametrize("count", [2, 40])
+def test_withdrawn_jobs_are_found_in_whichever_queue_they_stand(connection: Redis, count: int) -> None:
+    broker = Broker(connection)
+    tasks = {priority: [a_task(position, priority) for position in range(count)] for priority in Priority}
+    broker.push([task for some in tasks.values() for task in some])
+    broker.push([Withdraw(tuple(some[-1].job_id for some in tasks.values()))])
+    for priority, some in tasks.items():
+        kept = [task.job_id for task in some[:-1]]
+        assert Queue(task_queue(priority), connection=connection).job_ids == kept
+        assert not Job.exists(some[-1].job_id, connection=connection)
+
+
+def test_every_priority_has_its_queue_and_the_highest_comes_first() -> None:
+    assert tuple(map(task_queue, sorted(Priority, reverse=True))) == TASK_QUEUES
+    assert [task_queue(number) for number in (0, 4, 9, 19, 99)] == [
+        f"{TASKS}-low",
+        f"{TASKS}-low",
+        TASKS,
+        f"{TASKS}-high",
+        f"{TASKS}-critical",
+    ]
+
+
 @pytest.mark.parametrize("count", [1, 20])
 def test_a_job_that_a_worker_has_popped_is_not_withdrawn(connection: Redis, count: int) -> None:
     broker = Broker(connection)
@@ -118,7 +145,10 @@ def test_everything_at_once_and_nothing_at_all(connection: Redis) -> None:
     broker.push([old])
     broker.push([Withdraw((old.job_id,)), new, Stop((old.task,)), Release((new.task,)), Withdraw(())])
     broker.push([])
-    assert [depth.queued for depth in queue_depths(connection)] == [1, 1]
+    assert {depth.name: depth.queued for depth in queue_depths(connection) if depth.queued} == {
+        TASKS: 1,
+        DEPENDENCIES: 1,
+    }
     assert live_job_ids(connection, TASKS) == {new.job_id}
 
 
@@ -139,4 +169,4 @@ def test_a_redis_that_has_forgotten_the_scripts_is_told_again(connection: Redis)
     Broker(connection).push([a_task()])
     connection.script_flush()
     Broker(connection).push([a_task()])
-    assert queue_depths(connection)[0].queued == 2
+    assert queue_depths(connection, [TASKS])[0].queued == 2

@@ -27,7 +27,7 @@ QUEUES = "rq:queues"
 def an_exchange(connection: Redis) -> Exchange:
     connection.sadd(QUEUES, f"rq:queue:{TASKS}")
     connection.hset("rq:worker:one", "birth", "2026-01-01")
-    return Exchange(connection, Keys(TASKS, "one"))
+    return Exchange(connection, Keys((TASKS,), "one"))
 
 
 def say(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq import Queue
 from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Callback, Job, JobStatus, Retry
 from rq.serializers import JSONSerializer
@@ -59,6 +60,35 @@ async def test_an_idle_worker_gets_a_job_at_once(connection: Redis) -> None:
         await until(lambda: [one.state for one in rq_workers(connection)] == ["idle"])
         job = enqueue(connection)
         await until(lambda: ended(connection, job), seconds=1.5)
+
+
+async def test_an_idle_worker_hears_of_a_job_in_any_of_its_queues(connection: Redis) -> None:
+    """Long before it would have looked by itself, which it does every 2 s."""
+    lane = HeldLane()
+    lane.open = True
+    queues = ("first", "second", "third")
+    async with serving(connection, lane, queues=queues):
+        for turn in range(6):
+            await until(lambda: [one.state for one in rq_workers(connection)] == ["idle"])
+            queue = Queue(queues[turn % 3], connection=connection, serializer=JSONSerializer)
+            job = queue.enqueue(LANED)
+            await until(lambda job=job: fetch(connection, job.id).get_status() == "finished", seconds=1.0)
+
+
+async def test_no_job_is_taken_while_an_earlier_queue_holds_one(connection: Redis) -> None:
+    queues = ("first", "second", "third")
+    jobs = {
+        name: [
+            Queue(name, connection=connection, serializer=JSONSerializer).enqueue(LANED).id for _ in range(5)
+        ]
+        for name in reversed(queues)
+    }
+    lane = HeldLane()
+    lane.open = True
+    async with serving(connection, lane, slots=3, queues=queues):
+        await until(lambda: sum(map(len, lane.batches)) == 15)
+    begun = [job_id for batch in lane.batches for job_id in batch]
+    assert begun == [job_id for name in queues for job_id in jobs[name]]
 
 
 async def test_two_workers_share_a_queue(connection: Redis) -> None:

@@ -21,6 +21,7 @@ from headrace.graph.dispatch import RunTask, Stop
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed
+from headrace.queues.names import TASKS
 from headrace.queues.records import record_of
 from headrace_worker import jobs
 from headrace_worker.rq_claim import ClaimedJob
@@ -95,7 +96,7 @@ async def started(runtime: Runtime, *nodes: JsonObject) -> tuple[UUID, list[Clai
 
 def a_job(runtime: Runtime, dispatch: RunTask) -> ClaimedJob:
     fields = {str(name).encode(): str(value).encode() for name, value in record_of(dispatch).fields().items()}
-    return ClaimedJob(dispatch.job_id, dispatch.job_id, now(), fields, runtime.redis)
+    return ClaimedJob(dispatch.job_id, dispatch.job_id, now(), fields, runtime.redis, TASKS)
 
 
 async def errors(runtime: Runtime, run_id: UUID) -> dict[str, JsonValue]:

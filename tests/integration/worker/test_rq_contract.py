@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import pytest
 from redis import Redis
 from rq.job import Callback, Retry
 
-from headrace.queues.inspect import queue_depths
+from headrace.graph.dispatch import RunTask
+from headrace.graph.ids import TaskId
+from headrace.graph.settings import Priority
+from headrace.queues.broker import Broker
+from headrace.queues.inspect import queue_depths, rq_workers
+from headrace.queues.names import TASK_QUEUES, task_queue
 from support import rq_snapshot
-from support.lanes import QUEUE, HeldLane, enqueue, fetch, serving, until
+from support.lanes import LANED, QUEUE, HeldLane, enqueue, fetch, serving, until
 from support.redis_process import RedisProcess
 from support.rq_snapshot import differences
 
@@ -51,23 +57,23 @@ ALLOWED_WHILE_RUNNING = {
 }
 
 
-def on_a_stock_worker(server: RedisProcess) -> None:
+def on_a_stock_worker(server: RedisProcess, queues: Sequence[str] = (QUEUE,)) -> None:
     """In a process of its own: for a coroutine RQ starts a loop, which it cannot beside the test's."""
     code = (
         f"import sys; sys.path[:0] = {sys.path!r};"
         "import redis, rq; from rq.serializers import JSONSerializer;"
-        f"rq.SimpleWorker([{QUEUE!r}], name='one', connection=redis.Redis(port={server.port}),"
+        f"rq.SimpleWorker({list(queues)!r}, name='one', connection=redis.Redis(port={server.port}),"
         "serializer=JSONSerializer).work(burst=True)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=30)
 
 
-async def on_ours(connection: Redis, lane: HeldLane | None = None) -> None:
+async def on_ours(connection: Redis, lane: HeldLane | None = None, queues: Sequence[str] = (QUEUE,)) -> None:
     def is_done() -> bool:
-        (depth,) = queue_depths(connection, [QUEUE])
-        return depth.queued == depth.started == depth.deferred == 0
+        depths = queue_depths(connection, queues)
+        return all(depth.queued == depth.started == depth.deferred == 0 for depth in depths)
 
-    async with serving(connection, lane):
+    async with serving(connection, lane, queues=queues):
         await until(is_done)
 
 
@@ -109,3 +115,46 @@ async def test_a_running_job_has_the_same_keys_but_those_listed(
     await on_ours(connection)
     ours = fetch(connection, "job").return_value()
     assert differences(stock, ours).keys() == ALLOWED_WHILE_RUNNING
+
+
+@pytest.mark.parametrize("priority", [Priority.HIGH, Priority.LOW])
+@pytest.mark.parametrize("function", ["support.jobs.echo", "support.jobs.fail"])
+async def test_a_task_of_another_priority_leaves_the_same_keys(
+    server: RedisProcess,
+    connection: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    priority: Priority,
+    function: str,
+) -> None:
+    """In the registries of its own queue, by a worker that has all of them."""
+    monkeypatch.setattr("headrace.queues.records.RUN_TASK", function)
+    task = RunTask(TaskId(UUID(int=1), 0), 1, 1, "n", timeout=30.0, priority=priority)
+    Broker(connection).push([task])
+    on_a_stock_worker(server, TASK_QUEUES)
+    expected = rq_snapshot.take(connection)
+    registry = "finished" if function.endswith("echo") else "failed"
+    assert f"rq:{registry}:{task_queue(priority)} {task.job_id}" in expected
+    connection.flushall()
+    Broker(connection).push([task])
+    await on_ours(connection, queues=TASK_QUEUES)
+    assert differences(expected, rq_snapshot.take(connection)) == {}
+
+
+async def test_a_running_job_stands_in_the_registry_of_its_queue_and_the_worker_names_them_all(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.queues.records.RUN_TASK", LANED)
+    high, normal = (
+        RunTask(TaskId(UUID(int=1), position), 1, 1, "n", timeout=30.0, priority=priority)
+        for position, priority in enumerate((Priority.HIGH, Priority.NORMAL))
+    )
+    lane = HeldLane()
+    async with serving(connection, lane, queues=TASK_QUEUES):
+        Broker(connection).push([normal, high])
+        await until(lambda: len(lane.pending) == 2)
+        (worker,) = rq_workers(connection)
+        assert worker.queues == TASK_QUEUES
+        for task in (high, normal):
+            (entry,) = connection.zrange(f"rq:wip:{task_queue(task.priority)}", 0, -1)
+            assert entry.decode().startswith(f"{task.job_id}:")
+        lane.release()

@@ -14,6 +14,7 @@ from headrace.engine.start import StartRequest, start_run
 from headrace.graph.dispatch import RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
+from headrace.queues.names import TASKS
 from headrace.queues.records import record_of
 from headrace_worker.rq_claim import ClaimedJob
 from headrace_worker.runtime import Runtime, open_runtime
@@ -59,7 +60,7 @@ async def a_job(runtime: Runtime) -> tuple[TaskId, ClaimedJob]:
     (dispatch,) = (await start_run(runtime.engine, StartRequest(workflow_id, {}))).dispatches
     assert isinstance(dispatch, RunTask)
     fields = {str(name).encode(): str(value).encode() for name, value in record_of(dispatch).fields().items()}
-    return dispatch.task, ClaimedJob(dispatch.job_id, "e", now(), fields, runtime.redis)
+    return dispatch.task, ClaimedJob(dispatch.job_id, "e", now(), fields, runtime.redis, TASKS)
 
 
 async def test_a_renewal_that_meets_a_settlement_stops_nothing(runtime: Runtime, lane: TaskLane) -> None:
@@ -83,7 +84,7 @@ async def test_one_delivery_twice_in_a_batch_runs_once(runtime: Runtime, lane: T
 async def test_a_job_that_is_no_delivery_fails_alone(runtime: Runtime, lane: TaskLane) -> None:
     _, job = await a_job(runtime)
     data = b'["headrace_worker.jobs.run_task", null, ["nonsense"], {}]'
-    bad = ClaimedJob("bad", "f", job.started_at, {**job.fields, b"data": data}, runtime.redis)
+    bad = ClaimedJob("bad", "f", job.started_at, {**job.fields, b"data": data}, runtime.redis, TASKS)
     bad_future, good_future = lane.begin([bad, job])
     with pytest.raises(ValueError, match="no delivery"):
         await bad_future

@@ -45,7 +45,7 @@ async def test_a_killed_process_loses_no_job(server: RedisProcess, connection: R
 async def test_what_a_killed_worker_had_claimed_is_found_abandoned(connection: Redis) -> None:
     """Recovery itself is RQ's: the entries' time runs out, and any worker's maintenance fails them."""
     job = enqueue(connection)
-    dead = Exchange(connection, Keys(QUEUE, "dead"))
+    dead = Exchange(connection, Keys((QUEUE,), "dead"))
     connection.hset("rq:worker:dead", "birth", "once")
     assert dead.run(Request([], [], 1, "idle", None, None)).jobs[0].job.id == job.id
     (entry,) = connection.zrange(f"rq:wip:{QUEUE}", 0, -1)
@@ -58,7 +58,7 @@ async def test_what_a_killed_worker_had_claimed_is_found_abandoned(connection: R
 
 async def test_a_fresh_maintenance_lock_is_respected(connection: Redis) -> None:
     connection.set(f"rq:clean_registries:{QUEUE}", 1, ex=890)
-    worker = RegisteredWorker(QUEUE, connection, None, lambda _: None)
+    worker = RegisteredWorker([QUEUE], connection, None, lambda _: None)
     worker.maintain()
     assert connection.exists(f"rq:clean_registries:{QUEUE}")
 
@@ -207,7 +207,7 @@ async def test_a_record_that_breaks_half_way_counts_a_retry_once(
 
 async def test_a_heartbeat_that_comes_too_late_revives_nothing(connection: Redis) -> None:
     job = enqueue(connection)
-    keys = Keys(QUEUE, "one")
+    keys = Keys((QUEUE,), "one")
     exchange = Exchange(connection, keys)
     connection.hset(keys.worker, "birth", "once")
     (claimed,) = exchange.run(Request([], [], 1, "idle", None, None)).jobs
