@@ -11,11 +11,22 @@ import pytest
 from headrace.engine.program import Rules
 from headrace.graph.definition import Definition, Edge, Node, parse
 from headrace.graph.join import Losers, Rule
-from headrace.graph.settings import Retry
-from headrace.graph.states import RunStatus, TaskStatus, mermaid
+from headrace.graph.settings import (
+    Cache,
+    Concurrency,
+    OnFailure,
+    Priority,
+    Rate,
+    Retry,
+    RunConcurrency,
+    Strict,
+    Timeouts,
+)
+from headrace.graph.states import RUN_MOVES, TASK_MOVES, RunStatus, TaskStatus, mermaid
 from headrace.graph.validate import require_valid
 from headrace.nodes.builtin import builtin
 from headrace.store import tables
+from headrace.store.all_tables import ALL_TABLES
 from support.project import ROOT, SETTINGS, headrace_calls, is_command, make_targets, read, tool
 
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
@@ -76,8 +87,10 @@ def test_workflows_in_examples_are_valid(page: Path) -> None:
             require_valid(parse(document), Rules(builtin()))
 
 
-@pytest.mark.parametrize("model", [Definition, Node, Edge, Retry])
-def test_every_key_of_a_definition_is_explained(model: type[Definition | Node | Edge | Retry]) -> None:
+@pytest.mark.parametrize(
+    "model", [Definition, Node, Edge, Retry, Timeouts, Concurrency, RunConcurrency, Rate, Cache]
+)
+def test_every_key_of_a_definition_is_explained(model: type[Strict]) -> None:
     text = read("docs/reference/definition.md")
     names = {field.alias or name for name, field in model.model_fields.items()}
     drawn = {"sourceHandle", "targetHandle"}  # written as branch, or as sourceHandleId in the wire form
@@ -86,17 +99,47 @@ def test_every_key_of_a_definition_is_explained(model: type[Definition | Node | 
     ] == []
 
 
-@pytest.mark.parametrize("words", [Rule, Losers, RunStatus, TaskStatus])
-def test_every_word_is_explained(words: type[Rule | Losers | RunStatus | TaskStatus]) -> None:
+@pytest.mark.parametrize("words", [Rule, Losers, OnFailure, RunStatus, TaskStatus])
+def test_every_word_is_explained(words: type[Rule | Losers | OnFailure | RunStatus | TaskStatus]) -> None:
     text = read("docs/reference/definition.md") + read("docs/discussions/state-machine.md")
     assert [str(word) for word in words if not re.search(rf"\b{word}\b", text)] == []
+
+
+def test_every_priority_and_strategy_is_explained() -> None:
+    priorities = [f"`{one.name}` ({one.value})" for one in Priority]
+    text = read("docs/howto/control-runs.md")
+    assert [one for one in priorities if one not in text] == []
+    strategies = set(re.findall(r'^    "([a-z-]+)": {', read("app/headrace/graph/settings.py"), re.MULTILINE))
+    assert len(strategies) == 3
+    text = read("docs/howto/failures.md")
+    assert [one for one in strategies if f"`{one}`" not in text] == []
+
+
+def test_moves_of_runs_are_drawn_as_they_are() -> None:
+    drawn = re.findall(r"^  (\w+) --> (\w+)$", read("docs/discussions/state-machine.md"), re.MULTILINE)
+    moves = {(str(source), str(target)) for source, targets in RUN_MOVES.items() for target in targets}
+    tasks = {(str(source), str(target)) for source, targets in TASK_MOVES.items() for target in targets}
+    assert set(drawn) == moves | tasks
+
+
+def test_every_table_is_described() -> None:
+    described = re.findall(r"^### `(\w+)`$", read("docs/reference/database.md"), re.MULTILINE)
+    assert sorted(described) == sorted(table.name for table in ALL_TABLES)
+
+
+def test_every_example_is_described() -> None:
+    text = read("examples/README.md")
+    names = [one.relative_to(ROOT / "examples") for one in (ROOT / "examples").rglob("*.json")]
+    assert [str(name) for name in names if f"`{name}`" not in text] == []
 
 
 def test_every_event_is_listed() -> None:
     listed = set(re.findall(r"^\| `((?:task|run)\.\w+)` \|", read("docs/reference/events.md"), re.MULTILINE))
     tasks = {f"task.{status}" for status in TaskStatus if status is not TaskStatus.PENDING}
     runs = {f"run.{status}" for status in RunStatus if status is not RunStatus.RUNNING}
-    assert listed == tasks | runs | {"run.started", "run.cancelling"}
+    written = set(re.findall(r'"((?:task|run)\.\w+)"', read("app/headrace/engine/history.py")))
+    assert {"run.started", "run.reopened", "task.reopened"} <= written
+    assert listed == tasks | runs | written
 
 
 def test_every_node_type_is_described() -> None:
