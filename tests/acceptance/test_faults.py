@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from anyio import to_thread
 
 from headrace.graph.json_types import JsonObject
 from headrace.local.redis import EmbeddedRedis
-from support.build import edge, node, workflow
+from headrace.queues.names import TASKS
+from support.build import chain, edge, node, workflow
 from support.fleet import Fleet, eventually, fleet
 from support.servers import passable_folder
 from support.slow_server import SlowServer, slow_server
@@ -68,6 +70,22 @@ async def test_a_killed_worker_in_the_middle_of_50_runs(
         await workers.until_all_ended(DEADLINE)
         await workers.check_all_well(len(runs), len(runs) * (CALLS + 3))
         assert await workers.count_tasks("lost > 0") > 0, "the victim held nothing: nothing was tested"
+
+
+async def test_a_worker_killed_between_taking_a_job_and_its_task(database_url: str, redis_url: str) -> None:
+    """The job stands in RQ's books as started, and nobody holds the task: no lease runs out."""
+    doomed = (sys.executable, str(Path(__file__).parents[1] / "support" / "worker_killed_with_jobs.py"))
+    async with fleet(database_url, redis_url) as workers:
+        workers.start(1, doomed)
+        await workers.start_runs(await workers.save(chain(2)), 1)
+        victim = workers.workers.pop()
+        assert await to_thread.run_sync(victim.wait, 20) == -signal.SIGKILL
+        assert workers.broker._connection.zcard(f"rq:wip:{TASKS}") == 1
+        assert await workers.count_tasks("status = 'queued' AND delivery = 1") == 1
+        workers.start(1)
+        # 10 s until the delivery is asked for, 5 s until the next sweep, and the start of a process.
+        await workers.until_all_ended(20)
+        await workers.check_all_well(1, 2)
 
 
 async def test_redis_is_emptied_in_the_middle(database_url: str, redis_url: str, server: SlowServer) -> None:

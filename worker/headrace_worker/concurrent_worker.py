@@ -53,6 +53,8 @@ class ConcurrentWorker(RegisteredWorker):
     """
 
     heartbeat_seconds = 30.0
+    sign_seconds = 3.0
+    """Redis hears of the worker at least so often: `queues.inspect` takes one that is silent for dead."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()  # a queue may hold jobs, or it is time to go
         self._ready = True  # a queue may hold jobs
+        self._heard_at = float("-inf")  # when the last claim said that this worker lives
         self._held = False  # by `rq suspend`
         self._promised = 0  # slots for jobs that go past the queue
         self._unsaid = False  # Redis does not know what this worker does now
@@ -134,7 +137,10 @@ class ConcurrentWorker(RegisteredWorker):
         try:
             await self._insist(self.arrive)
             async with asyncio.TaskGroup() as group:
-                chores = [group.create_task(self._keep_alive()), group.create_task(self._maintain())]
+                chores = [
+                    group.create_task(chore)
+                    for chore in (self._keep_alive(), self._show_life(), self._maintain())
+                ]
                 while not self._stop_requested:
                     await self._turn()
                 await self._drain()
@@ -205,6 +211,7 @@ class ConcurrentWorker(RegisteredWorker):
 
     async def _learn(self, answer: Answer, wanted: int) -> None:
         """What the answer to a claim tells beside its jobs."""
+        self._heard_at = self._loop.time()
         self._ready = len(answer.jobs) == wanted
         self._hurry.clear()
         if self._held != answer.suspended:
@@ -276,6 +283,14 @@ class ConcurrentWorker(RegisteredWorker):
             except RedisError as error:
                 _log.warning("heartbeat", "Redis does not answer", error=str(error))
             self._in_doubt = True  # redis-py repeats a claim whose answer it has not got, and hides that
+
+    async def _show_life(self) -> None:
+        """Claims say that the worker lives. One whose slots are all taken for long makes none."""
+        while True:
+            await asyncio.sleep(self.sign_seconds)
+            if self._loop.time() - self._heard_at >= self.sign_seconds:
+                with suppress(RedisError):  # others notice that it is away, and say so
+                    await self._in(self._redis, renew, self.connection, self._exchange.keys, ())
 
     def _renew(self, held: Sequence[ClaimedJob]) -> None:
         if not renew(self.connection, self._exchange.keys, held):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from redis.client import Pipeline
 from rq.utils import utcformat
 
-from headrace.queues.records import FAILURE_TTL
+from headrace.queues.records import FAILURE_TTL, HEARTBEAT_TTL
 from headrace.queues.scripts import Script
-from headrace_worker.rq_claim import HEARTBEAT_TTL, ClaimedJob, Keys
+from headrace_worker.rq_claim import ClaimedJob, Keys
 from headrace_worker.rq_finish import Ended, finish_values
 
 ADOPT = Script("""

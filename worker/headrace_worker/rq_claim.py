@@ -26,10 +26,8 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now, utcformat
 
 from headrace.graph.json_types import JsonValue
+from headrace.queues.records import HEARTBEAT_TTL
 from headrace.queues.scripts import Script, execute
-
-HEARTBEAT_TTL = 90
-"""Seconds after which a worker that says nothing counts as dead, and its jobs as abandoned."""
 
 Call: TypeAlias = tuple[str, list[JsonValue]]
 _Hash: TypeAlias = dict[bytes, bytes]
@@ -164,14 +162,18 @@ class ClaimAnswer(NamedTuple):
     jobs: list[ClaimedJob]
 
 
-# Empties one queue before it looks into the next. An id whose hash is gone was deleted, in the dashboard or
-# by a withdrawal: it is dropped.
+# Says that the worker lives, and empties one queue before it looks into the next. An id whose hash is gone
+# was deleted, in the dashboard or by a withdrawal: it is dropped.
 CLAIM = Script("""
 local worker = KEYS[1]
 local wanted, text, seconds = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local name, ttl, prefix = ARGV[4], ARGV[5], ARGV[6]
 local registered, suspended = redis.call('HEXISTS', worker, 'birth'), redis.call('EXISTS', KEYS[2])
 local claimed = {}
+if registered == 1 then
+  redis.call('HSET', worker, 'last_heartbeat', text)
+  redis.call('EXPIRE', worker, ttl)
+end
 if registered == 0 or suspended == 1 then return {registered, suspended, claimed} end
 local function take(ids, queue)
   for _, id in ipairs(ids) do
@@ -200,9 +202,7 @@ for i = 7, #ARGV do
   end
 end
 if #claimed > 0 then
-  redis.call('HSET', worker, 'state', 'busy', 'current_job', claimed[1][1], 'current_job_working_time', 0,
-             'last_heartbeat', text)
-  redis.call('EXPIRE', worker, ttl)
+  redis.call('HSET', worker, 'state', 'busy', 'current_job', claimed[1][1], 'current_job_working_time', 0)
 end
 return {registered, suspended, claimed}
 """)

@@ -19,7 +19,7 @@ from rq.worker import WorkerStatus
 
 from headrace.graph.json_types import JsonObject
 from headrace.log import Log
-from headrace_worker.rq_claim import HEARTBEAT_TTL
+from headrace.queues.records import HEARTBEAT_TTL
 
 _LOCK_SECONDS = 899
 _LOCK_TRUSTED_SECONDS = 60

@@ -11,6 +11,10 @@ from rq.utils import as_text
 
 from headrace.queues.connection import answering
 from headrace.queues.names import QUEUES
+from headrace.queues.records import HEARTBEAT_TTL
+
+_SILENT_SECONDS = 8
+"""Our workers give a sign of life every three seconds or sooner: one that is silent for longer is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,33 @@ def queue_depths(connection: Redis, names: Sequence[str] = QUEUES) -> list[Queue
     return [QueueDepth(name, *(next(counts) for _ in range(5))) for name in names]
 
 
+# By the time to live of the worker's key: each sign of life sets it to HEARTBEAT_TTL, and Redis' own clock
+# counts it down. A stock worker's is longer, because it says nothing for minutes while it is idle.
+_STARTED = """
+local live, lives = {}, {}
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local worker = redis.call('HGET', 'rq:execution:' .. entry, 'worker_name') or ''
+  if lives[worker] == nil then
+    lives[worker] = redis.call('PTTL', 'rq:worker:' .. worker) > tonumber(ARGV[1])
+  end
+  if lives[worker] then live[#live + 1] = entry end
+end
+return live
+"""
+
+
 def live_job_ids(connection: Redis, *queues: str) -> set[str]:
     """The jobs that somebody will run or is running; raises QueueUnavailable.
 
-    Those in the queues' lists, those that a stock worker has just popped, and those started.
+    Those in the queues' lists, those that a stock worker has just popped, and those started by a worker that
+    lives. Nothing is lost when a slow one is taken for dead: one of two deliveries finds its task claimed.
     """
     # In a transaction: a job that moves on between two reads would be in neither.
     with answering(), connection.pipeline(transaction=True) as pipeline:
         for queue in queues:
             pipeline.lrange(f"rq:queue:{queue}", 0, -1)
             pipeline.lrange(f"rq:queue:{queue}:intermediate", 0, -1)
-            pipeline.zrange(f"rq:wip:{queue}", 0, -1)
+            pipeline.eval(_STARTED, 1, f"rq:wip:{queue}", (HEARTBEAT_TTL - _SILENT_SECONDS) * 1000)
         found = pipeline.execute()
     # A started entry is `<job id>:<execution id>`.
     return {entry.decode().partition(":")[0] for entries in found for entry in entries}

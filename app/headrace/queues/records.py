@@ -27,6 +27,9 @@ _TASK_RESULT_TTL = 60
 _RELEASE_RESULT_TTL = 10
 FAILURE_TTL = 86_400
 
+HEARTBEAT_TTL = 90
+"""Seconds after which RQ takes a worker that says nothing for dead, and its jobs for abandoned."""
+
 Fields: TypeAlias = dict[str, str | int]
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import time
+
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
 from headrace.queues.inspect import live_job_ids, queue_depths, rq_workers
+from headrace.queues.records import HEARTBEAT_TTL
 
 
 def a_queue(connection: Redis) -> Queue:
@@ -33,12 +36,33 @@ def test_live_jobs_wait_are_popped_or_run(connection: Redis) -> None:
     queue = a_queue(connection)
     waiting, popped, started, ended = (queue.enqueue("builtins.max", [1]) for _ in range(4))
     worker = SimpleWorker([queue], connection=connection, serializer=JSONSerializer)
+    worker.register_birth()
     queue.remove(started)
     worker.prepare_execution(started)
     queue.remove(ended)
     connection.lrem(queue.key, 1, popped.id)
     connection.rpush(queue.intermediate_queue_key, popped.id)
     assert live_job_ids(connection, "jobs") == {waiting.id, popped.id, started.id}
+
+
+def test_a_started_job_is_live_while_its_worker_gives_signs_of_life(connection: Redis) -> None:
+    """The entries are forged, and all of them stand in the registry for a minute more."""
+    since = {"speaks": 1, "is slow": 6, "was killed": 10, "was killed long ago": 80}
+    ids = {name: forge(connection, name) for name in [*since, "left", "has no record"]}
+    for name, seconds in since.items():
+        connection.hset(f"rq:worker:{name}", "birth", "once")
+        connection.expire(f"rq:worker:{name}", HEARTBEAT_TTL - seconds)
+    connection.delete(f"rq:execution:{ids['has no record']}:1")
+    assert live_job_ids(connection, "jobs") == {ids["speaks"], ids["is slow"]}
+    assert live_job_ids(connection, "others", "jobs") == {ids["speaks"], ids["is slow"]}
+
+
+def forge(connection: Redis, worker: str) -> str:
+    """What a worker leaves that took a job."""
+    job_id = worker.replace(" ", "-")
+    connection.hset(f"rq:execution:{job_id}:1", "worker_name", worker)
+    connection.zadd("rq:wip:jobs", {f"{job_id}:1": time.time() + 60})
+    return job_id
 
 
 def test_workers_are_listed_while_they_live(connection: Redis) -> None:

@@ -14,7 +14,8 @@ from rq.utils import now
 
 from headrace.queues.connection import connect
 from headrace.queues.inspect import live_job_ids, queue_depths, rq_workers
-from headrace_worker.rq_claim import HEARTBEAT_TTL, Keys, renew
+from headrace.queues.records import HEARTBEAT_TTL
+from headrace_worker.rq_claim import Keys, renew
 from headrace_worker.rq_exchange import Exchange, Request
 from headrace_worker.rq_finish import Ended
 from headrace_worker.rq_worker import RegisteredWorker
@@ -139,6 +140,27 @@ async def test_heartbeats_keep_worker_and_jobs_alive(
         await until(lambda: connection.hexists("rq:worker:one", "birth"))
         lane.release()
     assert fetch(connection, job.id).get_status() == "finished"
+
+
+async def test_a_worker_whose_slots_are_all_taken_shows_that_it_lives(
+    connection: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace_worker.concurrent_worker.ConcurrentWorker.sign_seconds", 0.05)
+    lane = HeldLane()
+    async with serving(connection, lane, slots=1):
+        job = enqueue(connection)
+        await until(lambda: lane.pending)
+        connection.expire("rq:worker:one", HEARTBEAT_TTL // 2)
+        await until(lambda: live_job_ids(connection, QUEUE) == {job.id})
+        lane.release()
+
+
+async def test_an_idle_worker_shows_that_it_lives_by_its_claims(connection: Redis) -> None:
+    async with serving(connection):
+        await until(lambda: rq_workers(connection))
+        for _ in range(2):
+            connection.expire("rq:worker:one", HEARTBEAT_TTL // 2)
+            await until(lambda: connection.ttl("rq:worker:one") > HEARTBEAT_TTL - 5, seconds=4.0)
 
 
 async def test_a_claim_whose_answer_got_lost_is_found(connection: Redis) -> None:
