@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -51,12 +52,27 @@ async def _stop(
     engine: Engine, tx: Tx, run: LockedRun, verdict: Verdict, grace: float = 0.0
 ) -> list[Dispatch]:
     program = await engine.programs.one(tx, run.program)
+    run, follows = await _unpaused(tx, run)
     cancelled = await stop_rest(tx, run, program, verdict)
     if run.status is RunStatus.QUEUED:  # it has no tasks yet that could end
         return await ending.finish(engine, tx, run, program.plan)
     counts = {run.id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
-    follows = await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
+    follows += await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
     return follows + stop_dispatches(cancelled, grace)
+
+
+async def _unpaused(tx: Tx, run: LockedRun) -> tuple[LockedRun, list[Dispatch]]:
+    """A run that is stopped is not paused any more: its compensations and `finally` nodes must run."""
+    if run.status is not RunStatus.PAUSED:
+        return run, []
+    return replace(run, status=RunStatus.RUNNING), await _go_on(tx, run.id)
+
+
+async def _go_on(tx: Tx, run_id: UUID) -> list[Dispatch]:
+    await runs.turn(tx, run_id, RunStatus.RUNNING)
+    parents = await holds.resume(tx, run_id)
+    await events.append(tx, history.run_resumed(run_id))
+    return [Release(tuple(parents))] if parents else []
 
 
 async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
@@ -96,13 +112,10 @@ async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     """
 
     async def work(tx: Tx) -> list[Dispatch]:
-        run = await _lock(tx, run_id)
+        run = await _lock(tx, run_id, is_ending_too=True)  # a node may have ended it since it was paused
         if run.status is not RunStatus.PAUSED:
             raise WrongState(f"The run is not paused: it is {run.status}")
-        await runs.turn(tx, run_id, RunStatus.RUNNING)
-        parents = await holds.resume(tx, run_id)
-        await events.append(tx, history.run_resumed(run_id))
-        return [Release(tuple(parents))] if parents else []
+        return await _go_on(tx, run_id)
 
     dispatches = await engine.db.transact(work)
     return dispatches + await _to_children(engine, run_id, RunStatus.PAUSED, resume_run)
@@ -124,13 +137,16 @@ async def _to_children(
     return dispatches
 
 
-async def _lock(tx: Tx, run_id: UUID) -> LockedRun:
-    """Locks a run that has not ended and is not ending. Raises NotFound, WrongState."""
+async def _lock(tx: Tx, run_id: UUID, is_ending_too: bool = False) -> LockedRun:
+    """Locks a run that has not ended and (unless one that is will do) is not ending.
+
+    Raises NotFound, WrongState.
+    """
     run = (await runs.lock(tx, [run_id])).get(run_id)
     if run is None:
         raise NotFound("Workflow run not found")
     if run.status in RUN_ENDED:
         raise WrongState(f"The run has ended: it is {run.status}")
-    if run.verdict is not None:
+    if run.verdict is not None and not is_ending_too:
         raise WrongState("The run is already being stopped")
     return run
