@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
-# VERIFY
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
@@ -102,7 +101,6 @@ class Fleet:
         completions = await self.completions()
         assert len(completions) == tasks
         assert set(completions.values()) == {1}
-        # VERIFY2
 
     def stop(self) -> None:
         for worker in self.workers:

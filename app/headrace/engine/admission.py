@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from headrace.engine import history
+from headrace.engine.holding import hold_if_paused
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Done, Held, Outcome
 from headrace.graph.settings import Concurrency, Rate
-from headrace.graph.template import render
+from headrace.graph.template import render, uses
 from headrace.store import events, holds, limits, step_cache
 from headrace.store.codec import dump
 from headrace.store.db import Tx
@@ -57,9 +59,17 @@ async def _cached(execution: Execution) -> Done | None:
 def _cache_key(execution: Execution) -> bytes:
     node, cache = execution.node, execution.node.cache
     assert cache is not None
-    by = render(cache.key, execution.scope).text if cache.key else execution.scope.input
     names = [str(execution.run.names["workflowId"]), node.id, node.type]
+    by = render(cache.key, execution.scope).text if cache.key else _all_it_reads(execution)
     return hashlib.sha256(dump([*names, node.config, by]).encode()).digest()
+
+
+def _all_it_reads(execution: Execution) -> JsonValue:
+    """The node's input, and whatever else its templates may name."""
+    named = {
+        name: value for name, value in execution.scope.names.items() if uses(execution.node.config, name)
+    }
+    return [execution.scope.input, named]
 
 
 async def _limited(execution: Execution, tx: Tx) -> Held | None:
@@ -113,4 +123,4 @@ async def _let_next(keys: Sequence[str], count: int, tx: Tx) -> list[Dispatch]:
     tasks = [task for key in keys for task in await limits.waiting(tx, key, count)]
     queued = await holds.let_go(tx, tasks)
     await events.append(tx, history.queued(queued))
-    return [one.dispatch() for one in queued]
+    return [one.dispatch() for one in await hold_if_paused(tx, queued)]

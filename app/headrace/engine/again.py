@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from headrace.engine import history
+from headrace.engine import history, turns
 from headrace.engine.beginning import Beginning, begin
+from headrace.engine.control import resume_run, to_children
 from headrace.engine.holding import hold_back
 from headrace.engine.program import Engine, Program
 from headrace.engine.release import release_within
 from headrace.errors import InvalidInput, NotFound, Problem, WrongState
 from headrace.graph.again import Reopening, reopening, reused
-from headrace.graph.dispatch import Dispatch, RunTask
+from headrace.graph.dispatch import Dispatch, Release, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.json_types import JsonValue
-from headrace.graph.states import RUN_ENDED, RUN_REOPENS, TaskStatus
+from headrace.graph.states import ENDED, RUN_ENDED, RUN_REOPENS, RunStatus, TaskStatus
 from headrace.store import again, events, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
@@ -30,7 +31,8 @@ async def retry_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     Raises NotFound, and WrongState for a run that has not failed or been cancelled, that was compensated, or
     that a node ended.
     """
-    return await engine.db.transact(partial(_retry, engine, run_id))
+    dispatches = await engine.db.transact(partial(_retry, engine, run_id))
+    return dispatches + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
 
 
 async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
@@ -56,6 +58,10 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
 
 
 async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequence[TaskStatus]) -> None:
+    if run.parent is not None:
+        raise WrongState("The run belongs to a task of another run: retry that one")
+    if run.status not in RUN_ENDED and run.phase != "main":
+        raise WrongState("The run is ending: its compensations or `finally` nodes are under way")
     if run.status not in RUN_REOPENS:
         raise WrongState(f"Only a failed, cancelled or paused run can be retried: this one is {run.status}")
     if TaskStatus.COMPLETED in compensations or TaskStatus.FAILED in compensations:
@@ -68,21 +74,25 @@ async def _reopen(
     engine: Engine, tx: Tx, run: runs.LockedRun, program: Program, what: Reopening
 ) -> list[Dispatch]:
     plan, run_id = program.plan, run.id
+    ended = {at for at, task in (await again.stored(tx, run_id)).items() if task.status in ENDED}
     compensations = dict.fromkeys(plan.compensations, 0)
+    again_at = sorted(what.reopened | compensations.keys())
     in_degrees = {position: len(plan.into(position)) for position in what.pending} | compensations
     queued = await again.queue_again(tx, run_id, (*what.requeued, *what.started))
     await again.wait_again(tx, run_id, in_degrees)
     await again.tell_again(tx, run_id, what.told)
+    await again.forget_effects(tx, run_id, again_at)
     await again.reopen_run(tx, run_id, plan.main_size, plan.timeout)
-    again_at = sorted(what.reopened | compensations.keys())
-    notes = [history.task_reopened(TaskId(run_id, at), plan.nodes[at].id) for at in again_at]
+    notes = [history.task_reopened(TaskId(run_id, at), plan.nodes[at].id) for at in again_at if at in ended]
     told = [TaskId(run_id, at) for at in what.told]
     notes += [history.task_reopened(task, plan.nodes[task.position].id, is_told=True) for task in told]
     await events.append(tx, [*_said(run), *notes, *history.queued(queued)])
     locked = await runs.lock(tx, [run_id])
-    await holds.resume(tx, run_id)
-    held = await hold_back(tx, locked, queued)
-    return [one.dispatch() for one in held] + await release_within(engine, told, tx)
+    parents = await holds.resume(tx, run_id)
+    jobs: list[Dispatch] = [one.dispatch() for one in await hold_back(tx, locked, queued)]
+    if parents:
+        jobs.append(Release(tuple(parents)))
+    return jobs + await release_within(engine, told, tx)
 
 
 def _said(run: runs.LockedRun) -> list[events.Event]:
@@ -129,10 +139,15 @@ async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
     program = await engine.programs.one(tx, earlier.program)
     plan, new = program.plan, new_id()
     kept = reused(plan, await again.stored(tx, earlier.id), _positions(program, request.nodes))
+    run_input = earlier.input if request.keeps_input else request.input
+    turn = await turns.ask(tx, plan, earlier.workflow_id, run_input)
+    if turn.is_queued:
+        raise WrongState(f"The key '{turn.key}' has no room for another run: rerun it when one has ended")
     beginning = Beginning(
         new,
         earlier.program,
-        earlier.input if request.keeps_input else request.input,
+        run_input,
+        concurrency_key=turn.key,
         priority=earlier.priority,
         origin={"rerunOf": str(earlier.id), "from": [*sorted(request.nodes)]},
     )

@@ -15,6 +15,7 @@ from headrace.engine import history
 from headrace.engine.beginning import add_tasks_to_all
 from headrace.engine.control import cancel_all
 from headrace.engine.halving import spared
+from headrace.engine.holding import hold_if_paused
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
 from headrace.graph.children import Batch
@@ -75,15 +76,16 @@ async def _advance(
         if not one.is_paused:
             batch, begun = await _begin_next(engine, tx, one, batch)
             dispatches += begun
-        if batch.is_spoilt and not one.batch.is_spoilt:
+        if batch.is_spoilt and not batch.is_over:
             spoilt.append(one.task)
-            batch = await _drop_rest(tx, one, batch)
+            if not one.batch.is_spoilt:
+                batch = await _drop_rest(tx, one, batch)
         changed[one.task] = batch
     if changed:
         await batches.save(tx, changed)
     woken = await batches.wake(tx, {task: batch for task, batch in changed.items() if batch.is_over})
     await events.append(tx, history.queued(woken))
-    dispatches += [one.dispatch() for one in woken]
+    dispatches += [one.dispatch() for one in await hold_if_paused(tx, woken)]
     return dispatches, spoilt, [one.task for one in locked if one.is_unwanted]
 
 

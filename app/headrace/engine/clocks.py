@@ -37,26 +37,26 @@ async def enforce(engine: Engine) -> list[Dispatch]:
             *await clocks.overdue_tasks(tx, _BATCH),
             *await clocks.overdue_attempts(tx, GRACE_SECONDS, _BATCH),
         ]
-    dispatches: list[Dispatch] = []
+    dispatches = await _fail(engine, overdue) if overdue else []
     for run_id in late_runs:
         dispatches += await fail_late_run(engine, run_id)
-    return dispatches + (await _fail(engine, overdue) if overdue else [])
+    return dispatches
 
 
 async def _fail(engine: Engine, overdue: Sequence[Overdue]) -> list[Dispatch]:
     why = {one.task: one for one in overdue}
     token = new_token()
-    seized = await engine.db.transact(partial(_seize, list(why), token))
+    seized = await engine.db.transact(partial(_seize, overdue, token))
     _log.warning("time_is_up", tasks=len(seized))
     executions = await recall(engine, dict.fromkeys(seized, token))
     settled = await settle(engine, [Finished(one, _failure(why[one.task])) for one in executions])
     return [*settled.dispatches, Stop(tuple(seized))]
 
 
-async def _seize(tasks: Sequence[TaskId], token: int, tx: Tx) -> list[TaskId]:
+async def _seize(overdue: Sequence[Overdue], token: int, tx: Tx) -> list[TaskId]:
     if not await recovery.try_lead(tx, "clocks"):
         return []
-    return await clocks.seize(tx, tasks, token)
+    return await clocks.seize(tx, overdue, token)
 
 
 _KINDS: Mapping[str, str] = {"attempt": "Timeout", "queue": "QueueTimeout", "total": "TotalTimeout"}

@@ -69,7 +69,8 @@ async def stop_rest(tx: Tx, run: LockedRun, program: Program, verdict: Verdict) 
 async def _next_phase(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
     if run.phase == "main" and plan.compensations:
         verdict = await ending.verdict(tx, run, plan)
-        if jobs := await compensating.begin(tx, run, plan, verdict.status):
+        jobs = await compensating.begin(tx, run, plan, verdict.status)
+        if jobs is not None:  # none of them may be deliverable now, and yet the phase has begun
             return jobs
     if run.phase != "finally" and plan.finals:
         return await _begin_finals(tx, run, plan)

@@ -19,17 +19,17 @@ from headrace.store.runs import LockedRun
 _NOTHING = "there is nothing to undo"
 
 
-async def begin(tx: Tx, run: LockedRun, plan: Plan, status: RunStatus) -> list[Dispatch]:
+async def begin(tx: Tx, run: LockedRun, plan: Plan, status: RunStatus) -> list[Dispatch] | None:
     """Begins the phase: skips what is not needed, and queues the first compensation.
 
-    status: how the run ends. Without anything to undo the phase is over at once, and nothing is returned.
+    status: how the run ends. None when there is nothing to undo: then the phase is over.
     """
     await runs.open_phase(tx, run.id, "compensating", len(plan.compensations))
     done = await releases.completed_last_first(tx, run.id, _undone_by(plan).keys())
     due = set() if status is RunStatus.SUCCEEDED else {_undone_by(plan)[position] for position in done}
     skipped = sorted(set(plan.compensations) - due)
     await _skip(tx, run, plan, skipped)
-    return await go_on(tx, run, plan) if due else []
+    return await go_on(tx, run, plan) if due else None
 
 
 async def go_on(tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:

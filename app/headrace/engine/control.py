@@ -100,7 +100,7 @@ async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> 
         return await pause(tx, run, reason)
 
     dispatches = await engine.db.transact(work)
-    return dispatches + await _to_children(
+    return dispatches + await to_children(
         engine, run_id, RunStatus.RUNNING, partial(pause_run, reason=reason)
     )
 
@@ -118,10 +118,10 @@ async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
         return await _go_on(tx, run_id)
 
     dispatches = await engine.db.transact(work)
-    return dispatches + await _to_children(engine, run_id, RunStatus.PAUSED, resume_run)
+    return dispatches + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
 
 
-async def _to_children(
+async def to_children(
     engine: Engine,
     run_id: UUID,
     status: RunStatus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
 from headrace.engine.variables import TaskVariables
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.graph.mocks import read_mock
@@ -27,6 +28,8 @@ from headrace.store import claims, events
 from headrace.store.db import Tx
 from headrace.store.ids import new_token
 from headrace.store.tasks import Queued
+
+_ASK_AGAIN_SECONDS = 0.5
 
 _log = Log("headrace.engine")
 
@@ -121,11 +124,21 @@ async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> 
 
 async def _guarded(execution: Execution, http: Http, lanes: Lanes) -> Outcome:
     """The node's answer, unless a limit or a kept result comes first."""
-    if (instead := await admit(execution)) is not None:
+    if (instead := await _admitted(execution)) is not None:
         return instead
     outcome = await _step(execution, http, lanes)
-    await keep(execution, outcome)
+    with suppress(StoreUnavailable):  # the result stands; it is only not kept for others
+        await keep(execution, outcome)
     return outcome
+
+
+async def _admitted(execution: Execution) -> Outcome | None:
+    """Asks until PostgreSQL answers, or the attempt's time is up."""
+    while True:
+        try:
+            return await admit(execution)
+        except StoreUnavailable:
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _known(execution: Execution) -> Outcome | None:

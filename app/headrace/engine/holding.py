@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from headrace.engine import history
@@ -21,6 +22,16 @@ async def pause(tx: Tx, run: LockedRun, reason: str) -> list[Dispatch]:
     jobs = await holds.pause(tx, run.id)
     await events.append(tx, history.run_paused(run.id, reason))
     return [Withdraw(tuple(jobs))] if jobs else []
+
+
+async def unpaused(tx: Tx, run: LockedRun) -> LockedRun:
+    """A run that is stopped is not paused any more: its compensations and `finally` nodes must run."""
+    if run.status is not RunStatus.PAUSED:
+        return run
+    await runs.turn(tx, run.id, RunStatus.RUNNING)
+    await holds.resume(tx, run.id)
+    await events.append(tx, history.run_resumed(run.id))
+    return replace(run, status=RunStatus.RUNNING)
 
 
 async def hold_if_paused(tx: Tx, queued: Sequence[Queued]) -> list[Queued]:

@@ -15,7 +15,7 @@ from headrace.engine import history
 from headrace.engine.children import look
 from headrace.engine.closing import count_and_close, stop_rest
 from headrace.engine.halving import spared
-from headrace.engine.holding import hold_back, pause
+from headrace.engine.holding import hold_back, pause, unpaused
 from headrace.engine.program import Engine, Program
 from headrace.engine.stopping import fail_run, stop_dispatches
 from headrace.graph.decide import Cascade, FailureCare, failure_care, released_by
@@ -86,13 +86,15 @@ async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> lis
     as_paused, paused = await _pause_failed(tx, locked, steps)
     queued = await hold_back(tx, as_paused, queued)
     counts = {step.run.id: step.ended for step in steps}
+    going = dict(locked)
     for step in steps:
         if (verdict := _early_verdict(step)) is not None:
+            going[step.run.id] = await unpaused(tx, step.run)
             rest = await stop_rest(tx, step.run, step.program, verdict)
             counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
             step.stopped += rest
     programs = {step.run.id: step.program for step in steps}
-    return paused + _dispatches(steps, queued) + await count_and_close(engine, tx, locked, programs, counts)
+    return paused + _dispatches(steps, queued) + await count_and_close(engine, tx, going, programs, counts)
 
 
 async def _steps(

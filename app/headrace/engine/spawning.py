@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from headrace.engine import history, turns
@@ -122,10 +122,11 @@ async def spawn(
     await _count(tx, families)
     begun = {}
     for family in families:
-        if family.task in earlier and not earlier[family.task].is_over:
-            await _leave_behind(tx, family.task)
+        is_over = family.task not in earlier or earlier[family.task].is_over
+        left = [] if is_over else await _leave_behind(tx, family.task)
         is_detached = family.spawning.detached_id is not None
-        begun[family.task] = await (_detach(engine, tx, family) if is_detached else _begin(tx, family))
+        new = await (_detach(engine, tx, family) if is_detached else _begin(tx, family))
+        begun[family.task] = replace(new, outdated=[*new.outdated, *left])
     return begun
 
 
@@ -149,6 +150,8 @@ async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFact
     if only is None or only.workflow is None:
         return _Family(spawning, parent, keys, programs)
     turn = await turns.ask(tx, programs[keys[0]].plan, keys[0].workflow_id, only.input)
+    if turn.is_queued and turn.key in await children.keys_above(tx, spawning.task.run_id):
+        raise SpawnRefused(f"a run above this one holds the key '{turn.key}' and waits for it")
     return _Family(spawning, parent, keys, programs, turn)
 
 
@@ -186,11 +189,13 @@ async def _count(tx: Tx, families: Sequence[_Family]) -> None:
             raise TooMany(f"the run would have {total} tasks below it, more than the limit of {MOST_TASKS}")
 
 
-async def _leave_behind(tx: Tx, task: TaskId) -> None:
-    """Children of an earlier attempt that have not ended: they were told to stop, and count for nothing."""
+async def _leave_behind(tx: Tx, task: TaskId) -> list[UUID]:
+    """Children of an earlier attempt that have not ended: they count for nothing. Returns those to stop."""
     dropped = await batches.drop(tx, task)
     await events.append(tx, history.runs_dropped(dropped, batches.NOT_STARTED))
+    left = await batches.active(tx, task, MOST_TASKS)
     await batches.disown(tx, task)
+    return left
 
 
 async def _detach(engine: Engine, tx: Tx, family: _Family) -> Begun:

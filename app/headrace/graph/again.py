@@ -38,6 +38,14 @@ class Reopening:
         return frozenset((*self.requeued, *self.started, *self.pending))
 
 
+_MAY_WAIT_AGAIN = (
+    TaskStatus.PENDING,
+    TaskStatus.SKIPPED,
+    TaskStatus.UPSTREAM_FAILED,
+    TaskStatus.CANCELLED,
+)
+
+
 def reopening(plan: Plan, tasks: Mapping[int, Stored], met: frozenset[int]) -> Reopening:
     """What a retry in place of an ended run does: completed tasks stay, and so do handled failures.
 
@@ -58,9 +66,7 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored], met: frozenset[int]) -> R
     waiting = {
         position
         for position in (behind | stopped) - failed
-        if tasks[position].status is not TaskStatus.COMPLETED
-        and tasks[position].status is not TaskStatus.FAILED
-        and tasks[position].reason != LOST_RACE
+        if tasks[position].status in _MAY_WAIT_AGAIN and tasks[position].reason != LOST_RACE
     }
     waiting |= {position for position in plan.finals if position in tasks}
     failed -= waiting

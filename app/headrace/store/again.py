@@ -30,7 +30,8 @@ async def was_ended_by_node(tx: Tx, run_id: UUID) -> bool:
 
 _BLANK = """
     outcomes = NULL, output = NULL, output_ref = NULL, error = NULL, reason = NULL, caused_by = NULL,
-    input = NULL, memory = NULL, wake = NULL, waits_for = NULL, finished_at = NULL, propagated = false
+    input = NULL, memory = NULL, wake = NULL, waits_for = NULL, lost = 0, finished_at = NULL,
+    propagated = false
 """
 
 _QUEUE_AGAIN = f"""
@@ -59,8 +60,21 @@ WHERE t.run_id = $1 AND t.position = n.position AND t.status = ANY($4)
 
 async def wait_again(tx: Tx, run_id: UUID, in_degrees: Mapping[int, int]) -> None:
     """Ended -> pending, with counters as at the start. in_degrees: by position."""
-    may = _reopened_from(TaskStatus.PENDING)
+    # One that is pending still is counted anew too: its parents are told again.
+    may = [*_reopened_from(TaskStatus.PENDING), TaskStatus.PENDING.value]
     await tx.fetch(_WAIT_AGAIN, run_id, list(in_degrees), list(in_degrees.values()), may)
+
+
+async def forget_effects(tx: Tx, run_id: UUID, positions: Sequence[int]) -> None:
+    """What tasks did that run again: variables are changed anew, and signals that they took come back."""
+    await tx.fetch(
+        "DELETE FROM variable_writes WHERE run_id = $1 AND position = ANY($2)", run_id, list(positions)
+    )
+    await tx.fetch(
+        "UPDATE workflow_signals SET position = NULL WHERE run_id = $1 AND position = ANY($2)",
+        run_id,
+        list(positions),
+    )
 
 
 async def tell_again(tx: Tx, run_id: UUID, positions: Sequence[int]) -> None:

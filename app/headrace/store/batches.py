@@ -53,11 +53,13 @@ ORDER BY c.run_id, c.position FOR NO KEY UPDATE OF c
 """
 # A statement of its own: it must see what those have left whom the lock has waited for.
 _READ = f"""
-SELECT c.*, t.is_paused, t.status = 'waiting' AND t.waits_for = '{CHILDREN}' AS is_awaited,
+SELECT c.*, t.is_paused OR r.status = 'paused' AS is_paused,
+       t.status = 'waiting' AND t.waits_for = '{CHILDREN}' AS is_awaited,
        t.status IN {ENDED_LIST} OR (t.status = 'waiting' AND t.waits_for = '{RETRY}') AS is_unwanted
 FROM task_children c
 JOIN unnest($1::uuid[], $2::int[]) AS n(run_id, position) USING (run_id, position)
 JOIN workflow_tasks t USING (run_id, position)
+JOIN workflow_runs r ON r.id = c.run_id
 """
 
 
@@ -307,6 +309,10 @@ SELECT c.run_id, c.position FROM task_children c JOIN workflow_tasks t USING (ru
 WHERE NOT c.abandons AND (
   (t.propagated AND t.finished_at < clock_timestamp() - make_interval(secs => $1))
   OR (t.status = 'waiting' AND t.waits_for = '{RETRY}'))
+UNION
+SELECT c.run_id, c.position FROM task_children c JOIN workflow_tasks t USING (run_id, position)
+WHERE c.started < c.total AND c.started - c.ended < c.at_once
+  AND t.status = 'waiting' AND t.waits_for = '{CHILDREN}' AND NOT t.is_paused
 LIMIT $2
 """
 

@@ -57,6 +57,21 @@ RETURNING root_id, tasks
 """
 
 
+_KEYS_ABOVE = """
+WITH RECURSIVE up AS (
+  SELECT parent_run_id, concurrency_key FROM workflow_runs WHERE id = $1
+  UNION ALL
+  SELECT r.parent_run_id, r.concurrency_key FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
+)
+SELECT concurrency_key FROM up WHERE concurrency_key IS NOT NULL
+"""
+
+
+async def keys_above(tx: Tx, run_id: UUID) -> frozenset[str]:
+    """The concurrency keys of a run and of all runs that it runs for."""
+    return frozenset(row.concurrency_key for row in await tx.fetch(_KEYS_ABOVE, run_id))
+
+
 async def count_tasks(tx: Tx, new: Mapping[UUID, int]) -> dict[UUID, int]:
     """Counts tasks that are made below root runs; returns how many that are by now."""
     rows = await tx.fetch(_COUNT_TASKS, list(new), list(new.values()))
