@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from headrace.errors import HeadraceError, InvalidDefinition, Problem
+from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Node, parse
 from headrace.graph.json_types import JsonObject
@@ -22,7 +22,7 @@ from headrace.store.db import Database, Tx
 from headrace.store.runs import ProgramKey
 
 
-class UnknownVersion(HeadraceError):
+class UnknownVersion(NotFound):
     """The version that a run is pinned to does not exist."""
 
     code = "UnknownVersion"

@@ -61,8 +61,6 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
     version = await workflows.current_version(tx, request.workflow_id)
     if version is None:
         raise NotFound("Workflow not found")
-    if request.version is not None and request.version > version:
-        raise NotFound(f"The workflow has no version {request.version}")
     run_id = request.run_id or new_id()
     if request.key is not None and (known := await _earlier(tx, request, run_id)):
         return Started(known, ())

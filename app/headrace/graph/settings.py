@@ -131,7 +131,7 @@ class RunConcurrency(Concurrency):
 
 
 class Rate(Strict):
-    """At most `count` executions with this key in any `per`. key: a template; without it, the node's own."""
+    """`count` executions with this key in `per`, and bursts of as many. key: a template, else its own."""
 
     count: int = Field(ge=1, le=1_000_000)
     per: Seconds

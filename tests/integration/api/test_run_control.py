@@ -151,6 +151,9 @@ async def test_an_older_version_and_a_priority(client: httpx.AsyncClient, engine
     begun = await client.post(f"/workflows/{workflow_id}/execute-async", json=body)
     seen = await status(client, begun.json()["runId"])
     assert seen["version"] == 1
+    await client.post(f"/workflows/{workflow_id}/versions/1/activate")
+    newer = await client.post(f"/workflows/{workflow_id}/execute-async", json={"version": 2})
+    assert (await status(client, newer.json()["runId"]))["version"] == 2
     for bad, code in (({"version": 7}, 404), ({"priority": "urgent"}, 422)):
         assert (await client.post(f"/workflows/{workflow_id}/execute-async", json=bad)).status_code == code
 

@@ -441,3 +441,10 @@ async def test_a_call_that_fails_is_one_of_many(server: Server, http: GuardedHtt
 
 def test_a_wrong_poll() -> None:
     assert faults(HttpPoll(), {"until": {"nonsense": 1}}) == ["until"]
+
+
+async def test_a_time_beyond_all_calendars_is_refused() -> None:
+    config = config_of(WaitUntil(), {"time": "9999-12-31T23:59:59-10:00"})
+    outcome = await WaitUntil().start(context({}), config)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kind, outcome.retryable) == ("InvalidConfig", False)
