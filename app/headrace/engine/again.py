@@ -19,6 +19,7 @@ from headrace.graph.dispatch import Dispatch, Release, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.json_types import JsonValue
+from headrace.graph.plan import Plan
 from headrace.graph.states import ENDED, RUN_ENDED, RUN_REOPENS, RunStatus, TaskStatus
 from headrace.store import again, events, holds, run_reading, runs
 from headrace.store.db import Tx
@@ -43,6 +44,8 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
     program = await engine.programs.one(tx, run.program)
     plan = program.plan
     tasks = await again.stored(tx, run_id)
+    if run.status in RUN_ENDED:
+        await _require_room(tx, run, plan)
     await _require_retryable(tx, run, [tasks[position].status for position in plan.compensations])
     failed = {at: task.outcomes for at, task in tasks.items() if task.status is TaskStatus.FAILED}
     targets = {
@@ -68,6 +71,16 @@ async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequenc
         raise WrongState("The run was compensated: start a rerun instead")
     if await again.was_ended_by_node(tx, run.id):
         raise WrongState("A node ended the run: start a rerun instead")
+
+
+async def _require_room(tx: Tx, run: runs.LockedRun, plan: Plan) -> None:
+    """Raises WrongState when the run, which counts again, would be one too many for its workflow's key."""
+    stored = await run_reading.get(tx, run.id)
+    if stored is None or stored.concurrency_key is None:
+        return
+    turn = await turns.ask(tx, plan, run.workflow_id, stored.input)
+    if turn.is_queued or turn.outdated:
+        raise WrongState(f"The key '{turn.key}' has no room for this run: retry it when another has ended")
 
 
 async def _reopen(

@@ -108,17 +108,18 @@ async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> 
 async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     """Lets a paused run go on, with its children. What is due is woken by the next tick.
 
-    Raises NotFound, and WrongState for a run that is not paused.
+    Raises NotFound, and WrongState for a run that is not paused. One whose children still are, because a
+    process died over an earlier resume, counts as paused.
     """
 
-    async def work(tx: Tx) -> list[Dispatch]:
+    async def work(tx: Tx) -> list[Dispatch] | None:
         run = await _lock(tx, run_id, is_ending_too=True)  # a node may have ended it since it was paused
-        if run.status is not RunStatus.PAUSED:
-            raise WrongState(f"The run is not paused: it is {run.status}")
-        return await _go_on(tx, run_id)
+        return await _go_on(tx, run_id) if run.status is RunStatus.PAUSED else None
 
-    dispatches = await engine.db.transact(work)
-    return dispatches + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
+    gone_on = await engine.db.transact(work)
+    if gone_on is None and not await _children(engine, run_id, RunStatus.PAUSED):
+        raise WrongState("The run is not paused")
+    return (gone_on or []) + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
 
 
 async def to_children(
@@ -128,13 +129,16 @@ async def to_children(
     act: Callable[[Engine, UUID], Awaitable[list[Dispatch]]],
 ) -> list[Dispatch]:
     """Does the same to the children that stand so; each has a transaction of its own."""
-    async with engine.db.transaction() as tx:
-        found = await run_reading.active_children(tx, run_id, status)
     dispatches: list[Dispatch] = []
-    for child in found:
+    for child in await _children(engine, run_id, status):
         with suppress(WrongState):  # it has ended, or somebody was quicker
             dispatches += await act(engine, child)
     return dispatches
+
+
+async def _children(engine: Engine, run_id: UUID, status: RunStatus) -> list[UUID]:
+    async with engine.db.transaction() as tx:
+        return await run_reading.active_children(tx, run_id, status)
 
 
 async def _lock(tx: Tx, run_id: UUID, is_ending_too: bool = False) -> LockedRun:

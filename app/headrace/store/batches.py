@@ -311,7 +311,8 @@ WHERE NOT c.abandons AND (
   OR (t.status = 'waiting' AND t.waits_for = '{RETRY}'))
 UNION
 SELECT c.run_id, c.position FROM task_children c JOIN workflow_tasks t USING (run_id, position)
-WHERE c.started < c.total AND c.started - c.ended < c.at_once
+WHERE (c.started < c.total AND c.started - c.ended < c.at_once
+       OR c.failed > c.tolerated AND c.ended < c.started)
   AND t.status = 'waiting' AND t.waits_for = '{CHILDREN}' AND NOT t.is_paused
 LIMIT $2
 """

@@ -9,6 +9,7 @@ import pytest
 
 from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.control import cancel_run, pause_run, resume_run
+from headrace.engine.debugging import step
 from headrace.engine.execute import claim
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
@@ -17,6 +18,7 @@ from headrace.engine.sweep import expire_worker, wake_due
 from headrace.engine.verify import verify
 from headrace.errors import InvalidInput, NotFound, WrongState
 from headrace.graph.dispatch import Dispatch, RunTask, Withdraw
+from headrace.graph.holding import Debug
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.claims import Delivery
 from support.build import edge, node, workflow
@@ -291,4 +293,77 @@ async def test_a_map_that_failed_is_retried_in_place(engine: Engine) -> None:
     await drain(engine, await retry_run(engine, run_id))
     assert await status_of(engine, run_id) == "failed"
     assert (await tasks_of(engine, run_id))["each"].attempt == 2
+    assert await verify(engine.db) == []
+
+
+async def test_children_that_an_interrupted_resume_left_paused_are_resumed_by_the_next(
+    engine: Engine,
+) -> None:
+    body: JsonObject = {"nodes": [script("w", do="wait")], "edges": []}
+    run = await started(engine, workflow([node("each", "map", config={"items": [1, 2], "body": body})], []))
+    await drain(engine, run.dispatches)
+    await pause_run(engine, run.run_id)
+    await sql(engine.db, "UPDATE workflow_runs SET status = 'running' WHERE id = $1", run.run_id)
+    await sql(engine.db, "UPDATE workflow_tasks SET is_paused = false WHERE run_id = $1", run.run_id)
+    await resume_run(engine, run.run_id)
+    rows = await sql(engine.db, "SELECT status FROM workflow_runs")
+    assert [row.status for row in rows] == ["running"] * 3
+    with pytest.raises(WrongState):
+        await resume_run(engine, run.run_id)
+
+
+async def test_a_retry_needs_room_at_its_workflow_s_key(engine: Engine) -> None:
+    bad = node("bad", "script", config={"do": "fail", "retryable": False})
+    document: JsonObject = {**workflow([bad], []), "concurrency": {"limit": 1}}
+    workflow_id = await create_workflow(engine, document)
+    first = await start_run(engine, StartRequest(workflow_id))
+    await drain(engine, first.dispatches)
+    second = await start_run(engine, StartRequest(workflow_id))
+    with pytest.raises(WrongState, match="room"):
+        await retry_run(engine, first.run_id)
+    with pytest.raises(WrongState, match="room"):
+        await rerun(engine, Rerun(first.run_id))
+    await drain(engine, second.dispatches)
+    await retry_run(engine, first.run_id)
+    assert await status_of(engine, first.run_id) == "running"
+
+
+async def test_a_child_is_not_retried_by_itself(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [fails_once("x")], "edges": []}
+    each = {**node("each", "map", config={"items": [1], "body": body}), "retry": {"maxAttempts": 1}}
+    run_id = await run_to_end(engine, workflow([each], []))
+    (child,) = await sql(engine.db, "SELECT id FROM workflow_runs WHERE parent_run_id = $1", run_id)
+    with pytest.raises(WrongState):
+        await retry_run(engine, child.id)
+
+
+async def test_a_retry_in_place_of_a_paused_run_counts_a_pending_join_anew(engine: Engine) -> None:
+    document = workflow(
+        [fails_once("bad"), script("slow", do="wait"), node("join")],
+        [edge("bad", "join"), edge("slow", "join")],
+    )
+    run = await started(engine, {**document, "onFailure": "pause"})
+    await drain(engine, run.dispatches)
+    assert await statuses_of(engine, run.run_id) == {"bad": "failed", "slow": "waiting", "join": "pending"}
+    await drain(engine, await retry_run(engine, run.run_id))
+    assert (await statuses_of(engine, run.run_id))["join"] == "pending"
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE wake_at IS NOT NULL")
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_a_held_compensation_is_not_taken_for_none(engine: Engine) -> None:
+    document = workflow(
+        [script("a"), fails_once("bad"), node("undo"), {**node("last"), "finally": True}], [edge("a", "bad")]
+    )
+    document["nodes"][0]["compensateWith"] = "undo"  # type: ignore[index, call-overload]
+    workflow_id = await create_workflow(engine, document)
+    debug = Debug(frozenset({"undo"})).as_json()
+    run = await start_run(engine, StartRequest(workflow_id, debug=debug))
+    await drain(engine, run.dispatches)
+    assert await status_of(engine, run.run_id) == "running"
+    await drain(engine, await step(engine, run.run_id))
+    assert await status_of(engine, run.run_id) == "failed"
+    assert (await statuses_of(engine, run.run_id))["undo"] == "completed"
     assert await verify(engine.db) == []
