@@ -17,7 +17,8 @@ from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.predicates import rule_problems
 from headrace.nodes.waits import DONE, TIMEOUT, Patience, TimedOut, Timeout, give_up, received
 
-_LONGEST_SECONDS = 100 * 366 * 86_400
+_LONGEST_SECONDS = 7_000 * 366 * 86_400
+"""Later than that, calendars end."""
 
 
 class WaitUntilConfig(Config):
@@ -73,7 +74,7 @@ class WaitUntil(NodeType[WaitUntilConfig]):
         context.say("wait", f"Waiting until {moment.isoformat()}")
         seconds = (moment - datetime.now(UTC)).total_seconds()
         if seconds > _LONGEST_SECONDS:
-            return Failed(f"time: {text} is over a hundred years away", kind="InvalidConfig", retryable=False)
+            return Failed(f"time: {text} is too far away", kind="InvalidConfig", retryable=False)
         return Waiting(seconds, "timer") if seconds > 0 else _met(context)
 
     async def resume(self, context: NodeContext, config: WaitUntilConfig) -> Outcome:
