@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from headrace.engine import ending, history
 from headrace.engine.closing import count_and_close, stop_rest
-from headrace.engine.holding import pause
+from headrace.engine.holding import pause, unpaused
 from headrace.engine.program import Engine
 from headrace.engine.stopping import stop_dispatches
 from headrace.errors import NotFound, WrongState
@@ -52,20 +51,13 @@ async def _stop(
     engine: Engine, tx: Tx, run: LockedRun, verdict: Verdict, grace: float = 0.0
 ) -> list[Dispatch]:
     program = await engine.programs.one(tx, run.program)
-    run, follows = await _unpaused(tx, run)
+    run = await unpaused(tx, run)
     cancelled = await stop_rest(tx, run, program, verdict)
     if run.status is RunStatus.QUEUED:  # it has no tasks yet that could end
         return await ending.finish(engine, tx, run, program.plan)
     counts = {run.id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
-    follows += await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
+    follows = await count_and_close(engine, tx, {run.id: run}, {run.id: program}, counts)
     return follows + stop_dispatches(cancelled, grace)
-
-
-async def _unpaused(tx: Tx, run: LockedRun) -> tuple[LockedRun, list[Dispatch]]:
-    """A run that is stopped is not paused any more: its compensations and `finally` nodes must run."""
-    if run.status is not RunStatus.PAUSED:
-        return run, []
-    return replace(run, status=RunStatus.RUNNING), await _go_on(tx, run.id)
 
 
 async def _go_on(tx: Tx, run_id: UUID) -> list[Dispatch]:
