@@ -278,6 +278,54 @@ def test_node_types(node: JsonObject, kind: str, config: JsonObject) -> None:
     assert one_node(node, FETCH) == (kind, config)
 
 
+@pytest.mark.parametrize(
+    ("node", "setting", "written"),
+    [
+        (
+            step("http_request", url="http://x/${data.id}?a=${a b}"),
+            "url",
+            "http://x/{{input.id}}?a=$${a b}",
+        ),
+        (
+            step("http_request", url="http://x", headers={"A": "Bearer ${fetch_output.json.t}"}),
+            "headers",
+            {"A": "Bearer {{nodes.fetch.output.data.t}}"},
+        ),
+        (
+            step("http_request", url="http://x", body='{"id": ${id}}'),
+            "bodyTemplate",
+            '{"id": {{input.id}}}',
+        ),
+        (
+            step("notification", subject="S ${s}", message="${rows[0].name} ${a b}"),
+            "template",
+            "S {{input.s}}\n\n{{input.rows.0.name}} ${a b}",
+        ),
+        (step("human_approval", approval_message="Pay ${sum}?"), "message", "Pay {{input.sum}}?"),
+        (step("wait", delay_type="until_time", target_time="${at}"), "time", "{{input.at}}"),
+        (
+            step("set_variable", variable_name="v", variable_value="No. ${id} ${a b}"),
+            "value",
+            "No. ${input.id?} $${a b}",
+        ),
+        (step("sub_workflow", workflow_id="${which}"), "workflow", "${input.which?}"),
+        (step("reduce", reduce_function="acc + x", initial_value="${n}"), "initialValue", "${input.n?}"),
+    ],
+)
+def test_references_in_texts(node: JsonObject, setting: str, written: JsonValue) -> None:
+    assert one_node(node, FETCH)[1][setting] == written
+
+
+def test_a_list_is_named_by_one_path() -> None:
+    problem = problem_of(step("map", input_array="${a} ${b}", map_expression="item"))
+    assert (problem.path, problem.message) == ("nodes[1].config.input_array", "`${a} ${b}` is no path")
+
+
+def test_headers_are_an_object() -> None:
+    problem = problem_of(step("http_request", url="http://x", headers=["A: b"]))
+    assert (problem.path, problem.message) == ("nodes[1].config.headers", "an object is expected")
+
+
 def test_a_body_that_is_no_text() -> None:
     _, config = one_node(step("http_request", url="http://x", body={"id": "${id}"}), FETCH)
     assert config["body"] == {"id": "${input.id?}"}

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from headrace.errors import BadExpression
 from headrace.graph.imports.findings import Settings
 from headrace.graph.imports.graph_config_names import Names
-from headrace.graph.imports.infix import split_function
+from headrace.graph.imports.infix import REFERENCE, split_function
 from headrace.graph.json_types import JsonObject, JsonValue
 
 _Configure: TypeAlias = Callable[[Settings, Names], JsonObject]
@@ -36,7 +36,8 @@ def _per_item(settings: Settings, names: Names, operation: str, name: str) -> Js
 
 def _reduce(settings: Settings, names: Names) -> JsonObject:
     expression = _expression(settings, "reduce_function", _REDUCING)
-    initial = settings.take("initial_value")
+    given = settings.take("initial_value")
+    initial = settings.attempt("initial_value", lambda: names.filled(given))
     return {
         "operation": "reduce",
         "expression": expression,
@@ -91,7 +92,11 @@ def _value(settings: Settings, names: Names, setting: str, given: JsonValue) -> 
     """A text names a value: a node, or a path in either spelling. Other values stand for themselves."""
     if not isinstance(given, str):
         return given
-    path = given.strip().removeprefix("${").removesuffix("}").strip()
+    reference = REFERENCE.fullmatch(given.strip())
+    path = reference[1] if reference else given.strip()
+    if "${" in path:
+        settings.refuse(setting, f"`{given}` is no path")
+        return None
     output = f"{path}_output" if path in names.kinds else path
     return settings.attempt(setting, lambda: names.reference(output))
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace.errors import BadExpression
+from headrace.graph.imports.infix import REFERENCE, dotted
 from headrace.graph.json_types import JsonValue
 
-_REFERENCE = re.compile(r"\$\{\s*([\w.-]+)\s*\}")
+# What begins like a reference and names no path is a text there, and must not be a reference here.
+_DOLLAR = re.compile(rf"{REFERENCE.pattern}|\$\{{")
 _OUTPUT = "_output"
 _SIGNAL = "signal_"
 _HTTP = {"status_code": "status", "body": "data", "json": "data", "headers": "headers"}
@@ -31,18 +33,27 @@ class Names:
         return f"${{{self.path(path)}?}}"
 
     def filled(self, value: JsonValue) -> JsonValue:
-        """A value whose texts are references, as `${path}`, or stand for themselves. Raises BadExpression."""
+        """A value with the references in its texts, as `${path}`; alone, one keeps its type.
+
+        Raises BadExpression.
+        """
         match value:
-            case str() if match := _REFERENCE.fullmatch(value):
-                return self.reference(match[1])
             case str():
-                return value.replace("${", "$${")
+                return _DOLLAR.sub(lambda match: self.reference(match[1]) if match[1] else "$${", value)
             case list():
                 return [self.filled(one) for one in value]
             case dict():
                 return {key: self.filled(one) for key, one in value.items()}
             case _:
                 return value
+
+    def text(self, text: str) -> str:
+        """A text that is read for `{{ path }}` only; what is missing leaves a gap. Raises BadExpression."""
+        return REFERENCE.sub(lambda match: f"{{{{{self.path(match[1])}}}}}", text)
+
+    def text_of_call(self, text: str) -> str:
+        """The same for one that is read for `${ path }` too. Raises BadExpression."""
+        return self.text(text).replace("${", "$${")
 
     def on_edge(self, path: str, source: str) -> str:
         """As a path in the condition of an edge from `source`. Raises BadExpression."""
@@ -62,7 +73,7 @@ class Names:
 
     def _split(self, path: str) -> tuple[str | None, str]:
         """The node whose output a path names, or None, and the rest of the path with its dot."""
-        plain = path.removeprefix("$.").removeprefix("data.")
+        plain = dotted(path).removeprefix("$.").removeprefix("data.")
         first, dot, rest = plain.partition(".")
         node = first.removesuffix(_OUTPUT)
         if first.startswith(_SIGNAL):

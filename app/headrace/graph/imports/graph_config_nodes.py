@@ -136,25 +136,46 @@ def _case(given: JsonValue) -> tuple[JsonValue, JsonValue]:
 def _http_request(settings: Settings, names: Names) -> Converted:
     config: JsonObject = {
         "method": settings.text("method", default="GET"),
-        "url": settings.text("url"),
-        "headers": settings.take("headers", default={}),
+        "url": _text(settings, names.text_of_call, "url"),
+        "headers": _headers(settings, names),
         "timeoutMs": round(1000 * settings.number("timeout", "timeout_seconds", default=30)),
         "failOnError": True,
         "expectedStatusCodes": [*range(200, 209), 226],
     }
     body = settings.take("body")
     if isinstance(body, str):
-        config["bodyTemplate"] = body
+        config["bodyTemplate"] = settings.attempt("body", lambda: names.text(body))
     elif body is not None:
         config["body"] = settings.attempt("body", lambda: names.filled(body))
     return Converted({"type": "apiCall", "config": config})
+
+
+def _text(settings: Settings, fill: Callable[[str], str], *names: str) -> str:
+    """A text with its references in our spelling."""
+    given = settings.text(*names)
+    return text_of(settings.attempt(names[0], lambda: fill(given)))
+
+
+def _headers(settings: Settings, names: Names) -> JsonValue:
+    given = settings.take("headers", default={})
+    if not isinstance(given, dict):
+        settings.refuse("headers", "an object is expected")
+        return {}
+
+    def filled(value: JsonValue) -> JsonValue:
+        return names.text_of_call(value) if isinstance(value, str) else value
+
+    return settings.attempt("headers", lambda: {name: filled(one) for name, one in given.items()})
 
 
 def _sub_workflow(settings: Settings, names: Names) -> Converted:
     workflow = settings.text("workflow_id")
     settings.note("workflow_id", f"a workflow with the id or name '{workflow}' must be here")
     waits = settings.take("wait_for_completion", default=False)
-    config: JsonObject = {"workflow": workflow, "wait": waits}
+    config: JsonObject = {
+        "workflow": settings.attempt("workflow_id", lambda: names.filled(workflow)),
+        "wait": waits,
+    }
     timeout = settings.number("timeout_seconds", default=3600)
     if waits:
         config["timeout"] = timeout
@@ -167,7 +188,9 @@ def _sub_workflow(settings: Settings, names: Names) -> Converted:
 def _delay(settings: Settings, names: Names) -> Converted:
     kind = settings.take("delay_type", default="seconds")
     if kind == "until_time":
-        return Converted({"type": "waitUntil", "config": {"time": settings.text("target_time")}})
+        return Converted(
+            {"type": "waitUntil", "config": {"time": _text(settings, names.text, "target_time")}}
+        )
     if kind == "until_condition":
         rule = settings.rule("condition_expression", settings.text("condition_expression"), names.in_run)
         return Converted({"type": "waitUntil", "config": {"condition": rule}})
@@ -195,11 +218,11 @@ def _variable(settings: Settings) -> str:
     return settings.text("variable_name")
 
 
-def _approval(settings: Settings) -> Converted:
+def _approval(settings: Settings, names: Names) -> Converted:
     options = settings.take("approval_options", default=["approve", "reject"])
     known = [one for one in options if isinstance(one, str)] if isinstance(options, list) else []
     config: JsonObject = {
-        "message": settings.text("approval_message", "message"),
+        "message": _text(settings, names.text, "approval_message", "message"),
         "options": options,
         "timeout": settings.number("timeout_seconds", default=3600),
     }
@@ -207,8 +230,8 @@ def _approval(settings: Settings) -> Converted:
     return Converted({"type": "approval", "config": config}, labels)
 
 
-def _notification(settings: Settings) -> Converted:
-    parts = (settings.text("subject"), settings.text("message"))
+def _notification(settings: Settings, names: Names) -> Converted:
+    parts = [_text(settings, names.text, name) for name in ("subject", "message")]
     channel, recipient = settings.text("channel"), settings.text("recipient")
     if channel or recipient:
         way = " to ".join(filter(None, (channel, recipient)))
@@ -220,8 +243,6 @@ def _notification(settings: Settings) -> Converted:
 _PLAIN: Mapping[str, Callable[[Settings], Converted]] = {
     "trigger": _trigger,
     "get_variable": _get_variable,
-    "human_approval": _approval,
-    "notification": _notification,
 }
 _NAMING: Mapping[str, Callable[[Settings, Names], Converted]] = {
     **dict.fromkeys(("condition", "if"), _condition),
@@ -230,4 +251,6 @@ _NAMING: Mapping[str, Callable[[Settings, Names], Converted]] = {
     "sub_workflow": _sub_workflow,
     **dict.fromkeys(("delay", "wait"), _delay),
     "set_variable": _set_variable,
+    "human_approval": _approval,
+    "notification": _notification,
 }

@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_REFERENCE = re.compile(r"\$\{\s*([\w.\[\]-]+)\s*\}")
+REFERENCE = re.compile(r"\$\{\s*([\w.\[\]-]+)\s*\}")
 _CONSTANTS: Mapping[str, JsonValue] = {
     **dict.fromkeys(("true", "True"), True),
     **dict.fromkeys(("false", "False"), False),
@@ -104,7 +104,7 @@ class _Parser:
         left = self._level(level + 1)
         while (sign := self._sign(_LEVELS[level])) is not None:
             right = self._level(level + 1)
-            if sign == "+" and (isinstance(left, str) or isinstance(right, str)):
+            if sign == "+" and (_is_text(left) or _is_text(right)):
                 raise BadExpression("it adds to a text")
             left = {sign: [left, right]}
             if sign in _COMPARISONS:
@@ -134,7 +134,7 @@ class _Parser:
             case "text":
                 return self._text(token.text[1:-1])
             case "dollar":
-                return self._names(_dotted(token.text))
+                return self._names(dotted(token.text))
             case "name" if token.text in _CONSTANTS:
                 return _CONSTANTS[token.text]
             case "name":
@@ -144,13 +144,16 @@ class _Parser:
 
     def _text(self, text: str) -> JsonValue:
         """A text; one that is only a reference is what it refers to: quotes around it made it a text."""
-        reference = _REFERENCE.fullmatch(text)
-        return self._names(_dotted(reference[1])) if reference else text
+        # Split by the group in the pattern, every second piece is a path.
+        pieces = REFERENCE.split(text)
+        parts = [self._names(dotted(one)) if at % 2 else one for at, one in enumerate(pieces)]
+        given = [part for part in parts if part != ""]
+        return {"cat": given} if len(given) > 1 else next(iter(given), "")
 
     def _name(self, name: str) -> JsonValue:
         if self._rest and self._rest[-1].text == "(":
             raise BadExpression(f"'{name}(...)' calls a function")
-        return self._names(_dotted(name))
+        return self._names(dotted(name))
 
     def _group(self, text: str) -> JsonValue:
         if text != "(":
@@ -166,5 +169,10 @@ class _Parser:
         return None
 
 
-def _dotted(path: str) -> str:
+def _is_text(rule: JsonValue) -> bool:
+    return isinstance(rule, str) or (isinstance(rule, dict) and "cat" in rule)
+
+
+def dotted(path: str) -> str:
+    """`rows[0].name` as json-logic writes it: `rows.0.name`."""
     return path.replace("[", ".").replace("]", "")
