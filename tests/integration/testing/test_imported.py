@@ -93,8 +93,8 @@ def test_what_is_missing_is_null() -> None:
         arrow("keep", "sum"),
         arrow("sum", "say"),
     ]
-    result = run(nodes, edges, {}, FakeHttp())
+    result = run(nodes, edges, {"begin": 10}, FakeHttp())
     assert result.status == "succeeded"
     assert result.tasks["keep"].output == {"name": "name", "value": None}
-    assert result.tasks["sum"].output == 3
+    assert result.tasks["sum"].output == 13
     assert "Hello !" in [line.text for line in result.log]
