@@ -74,6 +74,18 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_ISOLATED_MEMORY_MB",
         description="Address space, in MiB, that the isolated code of one child process may use.",
     )
+    sandboxes: int = Field(
+        4,
+        ge=1,
+        le=1_000,
+        validation_alias="HEADRACE_SANDBOXES",
+        description="Programs of code nodes and stored activities at once in one worker.",
+    )
+    unsafe_code: bool = Field(
+        False,
+        validation_alias="HEADRACE_UNSAFE_CODE",
+        description="Run code where the kernel has no sandbox for it, and allow bash, which has none.",
+    )
 
     data_dir: Path = Field(
         Path(".headrace"),

@@ -19,7 +19,15 @@ from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Outcome
 from headrace.graph.template import Rendered, Scope, render, render_json
 from headrace.graph.variables import Operation
-from headrace.nodes.lanes import NO_LANES, Lanes
+from headrace.nodes.lanes import (
+    NO_LANES,
+    Lanes,
+    Program,
+    Sandboxed,
+    SandboxFailed,
+    SandboxLimits,
+    usual_limits,
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -189,6 +197,22 @@ class NodeContext:
     async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
         """Calls `module:qualname` with the payload, in a process that may crash or be killed; see `Lanes`."""
         return await self.lanes.run_isolated(function, payload)
+
+    async def run_sandboxed(
+        self, program: Program, payload: JsonValue, limits: SandboxLimits | None = None
+    ) -> Sandboxed:
+        """Runs code that nobody vouches for; see `Lanes`. What it writes goes into the run's log."""
+        try:
+            done = await self.lanes.run_sandboxed(program, payload, limits or usual_limits(program.language))
+        except SandboxFailed as error:
+            self._say_all(error.log)
+            raise
+        self._say_all(done.log)
+        return done
+
+    def _say_all(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.say("stdout", line)
 
     def render(self, text: str) -> str:
         """Fills in `{{ path }}`. A missing value becomes '' and a warning in the run's log."""

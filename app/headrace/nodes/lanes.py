@@ -3,13 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
 
 T = TypeVar("T")
+
+Language: TypeAlias = Literal["python", "javascript", "bash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Code that nobody vouches for. entry: the function to call with the payload; None: see the language.
+
+    Without an entry, Python answers with what it returns, else with its `main`, else with its variable
+    `result`; JavaScript with its last value. bash runs in no sandbox: only under HEADRACE_UNSAFE_CODE.
+    """
+
+    language: Language
+    source: str
+    entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """How much a program may use. seconds: from its start. output_bytes: of its log and output together."""
+
+    seconds: float
+    memory_mb: int
+    output_bytes: int
+
+
+PYTHON_LIMITS = SandboxLimits(seconds=30, memory_mb=256, output_bytes=1 << 20)
+JAVASCRIPT_LIMITS = SandboxLimits(seconds=0.25, memory_mb=32, output_bytes=256 << 10)
+
+
+def usual_limits(language: Language) -> SandboxLimits:
+    """The limits of a program for which nobody has set others."""
+    return JAVASCRIPT_LIMITS if language == "javascript" else PYTHON_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Sandboxed:
+    """What a program answered, and the lines that it has written."""
+
+    output: JsonValue
+    log: tuple[str, ...] = ()
 
 
 class Lanes(Protocol):
@@ -30,6 +72,15 @@ class Lanes(Protocol):
         """
         ...
 
+    async def run_sandboxed(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
+        """Runs the program in a process that can reach nothing, and is killed when cancelled.
+
+        Raises SandboxFailed: with kind SandboxUnavailable where the kernel cannot do it, with Timeout,
+        OutputTooLarge, DiskFull, MemoryError, ProcessDied, BadOutput or SyntaxError, and else with the name
+        of the exception's type.
+        """
+        ...
+
 
 class NoLanes:
     """For processes that run async nodes only: each call raises RuntimeError."""
@@ -39,6 +90,14 @@ class NoLanes:
 
     async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:  # noqa: ARG002
         raise RuntimeError(f"this process starts no other for {function}")
+
+    async def run_sandboxed(
+        self,
+        program: Program,
+        payload: JsonValue,  # noqa: ARG002
+        limits: SandboxLimits,  # noqa: ARG002
+    ) -> Sandboxed:
+        raise RuntimeError(f"this process has no sandbox for {program.language}")
 
 
 NO_LANES = NoLanes()
@@ -50,6 +109,14 @@ class AttemptFailed(Exception):
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.message)
         self.failed = failed
+
+
+class SandboxFailed(AttemptFailed):
+    """A program has no answer. log: the lines that it had written."""
+
+    def __init__(self, failed: Failed, log: tuple[str, ...] = ()) -> None:
+        super().__init__(failed)
+        self.log = log
 
 
 def failure_of(error: BaseException) -> Failed:
