@@ -35,7 +35,8 @@ class ApprovalConfig(Config):
         description="What people choose from; each is a branch `out-<option>`.",
     )
     form: AnyJson = Field(
-        default=None, description="A JSON Schema of the data that comes with the decision; null for none."
+        default=None,
+        description="A JSON Schema of the data that comes with the decision; without data, it is `{}`.",
     )
     timeout: Timeout = Field(
         default=None,
@@ -79,7 +80,7 @@ class Approval(NodeType[ApprovalConfig]):
         if not isinstance(payload.get("by"), str | None):
             yield Problem("by", "must be text")
         if config.form is not None:
-            yield from problems(config.form, payload.get("data"), "data")
+            yield from problems(config.form, _data(config, payload), "data")
 
     async def start(self, context: NodeContext, config: ApprovalConfig) -> Outcome:
         message = context.render(config.message)
@@ -96,7 +97,8 @@ class Approval(NodeType[ApprovalConfig]):
     async def resume(self, context: NodeContext, config: ApprovalConfig) -> Outcome:
         signal = received(context)
         if signal is not None and isinstance(signal.payload, dict):
-            return _decided(context, signal.payload, signal.at)
+            answer = signal.payload | {"data": _data(config, signal.payload)}
+            return _decided(context, answer, signal.at)
         if config.default_option:
             return _decided(context, {"decision": config.default_option}, None)
         return give_up(context, TimedOut("ApprovalTimeout", "nobody decided in time", _output({}, None)))
@@ -105,6 +107,12 @@ class Approval(NodeType[ApprovalConfig]):
 def branch_of(option: str) -> str:
     """The label of the edges that an option takes."""
     return f"out-{option}"
+
+
+def _data(config: ApprovalConfig, answer: JsonObject) -> JsonValue:
+    """What came with a decision. Where there is a form, to fill in nothing of it is an empty object."""
+    data = answer.get("data")
+    return {} if data is None and config.form is not None else data
 
 
 def _decided(context: NodeContext, answer: JsonObject, at: str | None) -> Done:

@@ -121,8 +121,12 @@ class HttpCall(NodeType[ApiCallConfig]):
         try:
             response = await context.http.send(request)
         except HttpError as error:
-            return _unanswered(context, config, error)
+            return _unanswered(context, config, error, self.fails(config, error))
         return _answered(context, config, _Call(request, response))
+
+    def fails(self, config: ApiCallConfig, error: HttpError) -> bool:  # noqa: ARG002
+        """Whether the node fails when the call brings no answer; else it completes with success false."""
+        return config.fail_on_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +140,10 @@ class _Call:
         return f"{self.request.method} {url} → {self.response.status} {self.response.reason}"
 
 
-def _unanswered(context: NodeContext, config: ApiCallConfig, error: HttpError) -> Outcome:
+def _unanswered(context: NodeContext, config: ApiCallConfig, error: HttpError, fails: bool) -> Outcome:
     url = _USER.sub("***@", config.url)
     context.say("api-error", f"API Call failed: {error.message}\nURL: {url}\nError Details: {{}}")
-    if config.fail_on_error:
+    if fails:
         return Failed(error.message, kind=error.code, retryable=error.retryable)
     return Done(
         {

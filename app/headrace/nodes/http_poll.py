@@ -13,12 +13,10 @@ from headrace.graph.expressions import evaluate, truthy
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome, Waiting
 from headrace.graph.settings import Seconds
-from headrace.nodes.base import LogLine, NodeContext, NodeType
+from headrace.nodes.base import HttpError, LogLine, NodeContext, NodeType
 from headrace.nodes.http_call import ApiCallConfig, HttpCall
 from headrace.nodes.predicates import rule_problems
 from headrace.nodes.waits import DONE, TIMEOUT, Patience, TimedOut, Timeout, give_up
-
-_CALL = HttpCall()
 
 
 class HttpPollConfig(ApiCallConfig):
@@ -34,6 +32,16 @@ class HttpPollConfig(ApiCallConfig):
     timeout: Timeout = Field(
         default=None, description="How long all calls with their pauses may take; else maxAttempts counts."
     )
+
+
+class _OneOfMany(HttpCall):
+    """A call that others follow. One that the next cannot mend, as to a refused address, always fails."""
+
+    def fails(self, config: ApiCallConfig, error: HttpError) -> bool:
+        return config.fail_on_error or not error.retryable
+
+
+_CALL = _OneOfMany()
 
 
 class HttpPoll(NodeType[HttpPollConfig]):

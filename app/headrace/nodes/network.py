@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import httpcore
 
-from headrace.nodes.base import HttpError, RefusedAddress
+from headrace.nodes.base import HttpError, InvalidRequest, RefusedAddress
 from headrace.nodes.guard import Guard
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -54,7 +54,9 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     async def _addresses(self, host: str, port: int) -> list[str]:
         try:
             addresses = await self._resolve(host, port)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
+            raise InvalidRequest(f"'{host}' is no name of a host: {error}") from error
+        except OSError as error:
             raise HttpError(f"'{host}' does not resolve: {error}") from error
         if not addresses:
             raise HttpError(f"'{host}' has no address")

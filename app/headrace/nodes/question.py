@@ -32,7 +32,8 @@ class QuestionConfig(Config):
     type: str = Field(
         default="",
         max_length=150,
-        description="A name that an answer must carry too, as ASK_FOR_FULL_NAME; without it, none need.",
+        description="What kind of question it is, as ASK_FOR_FULL_NAME. An answer may name it, too, and is"
+        " refused when it names another.",
     )
     answer_type: Literal["text", "number", "boolean", "date", "json"] = Field(
         default="text", description="The kind of answer. json: anything but null."
@@ -75,7 +76,7 @@ class Question(NodeType[QuestionConfig]):
             yield Problem("", "an answer is an object", '{"type": ..., "answer": ..., "by": ...}')
             return
         if payload.get("type") not in (None, "", config.type):
-            yield Problem("type", f"the question is of the type '{config.type}'")
+            yield Problem("type", _expected(config))
         if not isinstance(payload.get("by"), str | None):
             yield Problem("by", "must be text")
         try:
@@ -111,6 +112,10 @@ class Question(NodeType[QuestionConfig]):
             return Done(_output(config.default_answer, None, None), frozenset({DONE}))
         missing = _output(None, None, None)
         return give_up(context, TimedOut("QuestionTimeout", "nobody answered in time", missing))
+
+
+def _expected(config: QuestionConfig) -> str:
+    return f"the question is of the type '{config.type}'" if config.type else "the question has no type"
 
 
 def signal_of(name: str) -> str:

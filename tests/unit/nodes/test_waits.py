@@ -190,7 +190,9 @@ def test_wrong_approvals(settings: JsonObject, paths: list[str]) -> None:
     ("payload", "paths"),
     [
         ("approve", [""]),
-        ({}, ["decision", "data"]),
+        ({}, ["decision"]),
+        ({"decision": "approve"}, []),
+        ({"decision": "approve", "data": None}, []),
         ({"decision": ["approve"], "data": {"n": 1}}, ["decision"]),
         ({"decision": "approve", "data": {"n": "x"}, "by": 7}, ["by", "data.n"]),
         ({"decision": "approve", "data": [1]}, ["data"]),
@@ -201,6 +203,22 @@ def test_wrong_decisions(payload: JsonValue, paths: list[str]) -> None:
     form: JsonObject = {"type": "object", "properties": {"n": {"type": "integer"}}}
 
     assert refusals(Approval(), {"form": form}, payload) == paths
+
+
+def test_a_form_judges_a_decision_without_data() -> None:
+    form: JsonObject = {"type": "object", "required": ["why"]}
+
+    assert refusals(Approval(), {"form": form}, {"decision": "approve"}) == ["data.why"]
+    assert refusals(Approval(), {}, {"decision": "approve"}) == []
+
+
+async def test_a_form_that_nobody_filled_in_is_empty() -> None:
+    one, config, waiting = await begun(Approval(), {"form": {"type": "object"}})
+
+    outcome = await Approval().resume(woken(one, waiting, {"decision": "approve"}), config)
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.output, dict)
+    assert outcome.output["data"] == {}
 
 
 # question
@@ -284,6 +302,7 @@ def test_wrong_answers_and_questions() -> None:
     assert refusals(Question(), settings, {"type": "DATE", "answer": "Ada", "by": 1}) == ["type", "by"]
     assert refusals(Question(), settings, {"type": "NAME", "answer": "Grace"}) == ["answer"]
     assert refusals(Question(), settings, {"answer": "Ada"}) == []
+    assert refusals(Question(), {}, {"type": "NAME", "answer": "Ada"}) == ["type"]
     assert faults(Question(), settings | {"defaultAnswer": "Grace"}) == ["defaultAnswer"]
     assert faults(Question(), {"answerSchema": 7}) == ["answerSchema"]
 
@@ -437,6 +456,25 @@ async def test_a_call_that_fails_is_one_of_many(server: Server, http: GuardedHtt
     outcome = await HttpPoll().start(context({}, http), lasting)
     assert isinstance(outcome, Failed)
     assert outcome.kind == "HttpError"
+
+
+@pytest.mark.parametrize("fails", [True, False])
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://169.254.169.254/", "RefusedAddress"),
+        ("ftp://example.com/", "InvalidRequest"),
+        ("{{nothing}}", "InvalidRequest"),
+        ("http://a..b/", "InvalidRequest"),
+    ],
+)
+async def test_a_call_that_cannot_be_made_is_not_repeated(
+    url: str, kind: str, fails: bool, http: GuardedHttp
+) -> None:
+    config = config_of(HttpPoll(), {"url": url, "failOnError": fails})
+    outcome = await HttpPoll().start(context({}, http), config)
+    assert isinstance(outcome, Failed)
+    assert (outcome.kind, outcome.retryable) == (kind, False)
 
 
 def test_a_wrong_poll() -> None:
