@@ -7,6 +7,7 @@ released the ordinary way.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from uuid import UUID
@@ -164,15 +165,17 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         kept.references,
         any(one.kept for one in completions),
     )
+    by_status: dict[str, list[Record]] = defaultdict(list)
+    for row in rows:
+        by_status[row.status].append(row)
+    released = {_task(row): row.output for row in by_status["released"]}
     long = {one.task for one, reference in zip(completions, kept.references, strict=True) if reference}
     return Outcome(
-        released=[_task(row) for row in rows if row.status == "released"],
-        settled=[_task(row) for row in rows if row.status == "settled"],
-        queued=[queued(row) for row in rows if row.status == TaskStatus.QUEUED],
-        claimed=[_claim(row, holder.token) for row in rows if row.status == TaskStatus.RUNNING],
-        outputs={
-            _task(row): row.output for row in rows if row.status == "released" and _task(row) not in long
-        },
+        released=list(released),
+        settled=[_task(row) for row in by_status["settled"]],
+        queued=[queued(row) for row in by_status[TaskStatus.QUEUED]],
+        claimed=[_claim(row, holder.token) for row in by_status[TaskStatus.RUNNING]],
+        outputs={task: output for task, output in released.items() if task not in long},
     )
 
 
