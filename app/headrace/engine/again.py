@@ -11,6 +11,7 @@ from headrace.engine import history, turns
 from headrace.engine.beginning import Beginning, begin
 from headrace.engine.control import resume_run, to_children
 from headrace.engine.holding import hold_back
+from headrace.engine.pinning import choose, require_kept
 from headrace.engine.program import Engine, Program
 from headrace.engine.release import release_within
 from headrace.errors import InvalidInput, NotFound, Problem, WrongState
@@ -47,6 +48,8 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
     if run.status in RUN_ENDED:
         await _require_room(tx, run, plan)
     await _require_retryable(tx, run, [tasks[position].status for position in plan.compensations])
+    if program.stored:
+        await require_kept(tx, run_id)
     failed = {at: task.outcomes for at, task in tasks.items() if task.status is TaskStatus.FAILED}
     targets = {
         edge.target
@@ -163,6 +166,7 @@ async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
         concurrency_key=turn.key,
         priority=earlier.priority,
         origin={"rerunOf": str(earlier.id), "from": [*sorted(request.nodes)]},
+        pins=await choose(tx, program.stored),
     )
     jobs = await begin(tx, program, beginning)
     copied = await again.copy(tx, earlier.id, new, kept) if request.nodes else []

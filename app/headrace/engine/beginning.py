@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from headrace.engine import history
 from headrace.engine.holding import hold_back
+from headrace.engine.pinning import Pins
 from headrace.engine.program import Program
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
@@ -25,6 +26,7 @@ class Beginning:
 
     mocks: answers of nodes that are not run. debug: breakpoints. parent: the task that it runs for.
     concurrency_key: of the workflow, filled in. is_queued: it waits for its turn, without tasks yet.
+    pins: hashes of the stored activities that it uses, by name.
     """
 
     id: UUID
@@ -37,6 +39,7 @@ class Beginning:
     parent: Parent | None = None
     concurrency_key: str | None = None
     is_queued: bool = False
+    pins: Pins = field(default_factory=dict)
 
 
 async def begin(tx: Tx, program: Program, new: Beginning) -> list[Dispatch]:
@@ -59,6 +62,7 @@ async def begin(tx: Tx, program: Program, new: Beginning) -> list[Dispatch]:
         concurrency_key=new.concurrency_key,
         body=new.key.body,
         parent=new.parent,
+        pins=new.pins,
     )
     await runs.insert(tx, run)
     if new.is_queued:
@@ -78,17 +82,24 @@ async def add_tasks(
 
 
 async def add_tasks_to_all(
-    tx: Tx, programs: Mapping[ProgramKey, Program], keys: Mapping[UUID, ProgramKey], priority: int
+    tx: Tx,
+    programs: Mapping[ProgramKey, Program],
+    keys: Mapping[UUID, ProgramKey],
+    priority: int,
+    is_debugged: bool = False,
 ) -> list[Dispatch]:
     """The same for many runs, as the items of a map are. keys: what each of them executes."""
     groups: dict[ProgramKey, list[UUID]] = {}
     for run_id, key in keys.items():
         groups.setdefault(key, []).append(run_id)
-    return [
-        one.dispatch()
+    roots = [
+        one
         for key, run_ids in groups.items()
         for one in await _add_tasks(tx, programs[key], run_ids, priority)
     ]
+    if is_debugged:
+        roots = await hold_back(tx, await runs.lock(tx, list(keys)), roots)
+    return [one.dispatch() for one in roots]
 
 
 async def _add_tasks(tx: Tx, program: Program, run_ids: Sequence[UUID], priority: int) -> list[tasks.Queued]:

@@ -199,6 +199,7 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         wake=execution.claim.wake,
         drawn=frozenset(edge.branch for edge in edges if edge.branch),
         lanes=lanes,
+        stored=execution.run.stored,
         cancelled=execution.cancelled,
         variables=_variables(execution),
     )

@@ -8,6 +8,7 @@ from threading import Event
 from uuid import UUID
 
 from headrace.engine.child_results import child_results
+from headrace.engine.pinning import PinnedSources
 from headrace.engine.program import Engine, KnownRun, Program
 from headrace.errors import HeadraceError, TooLarge
 from headrace.graph.ids import TaskId
@@ -17,6 +18,7 @@ from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
 from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
+from headrace.nodes.stored_sources import NO_SOURCES
 from headrace.store import results, run_reading, variables
 from headrace.store.claims import Claim
 from headrace.store.db import Database, Tx
@@ -112,7 +114,11 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
             mocks = context.mocks if isinstance(context.mocks, dict) else {}
             is_body = context.parent_run_id is not None and bool(context.body)
             known[run_id] = KnownRun(
-                programs[context.program], run_names(context, outermost.get(run_id, run_id)), mocks, is_body
+                program=programs[context.program],
+                names=run_names(context, outermost.get(run_id, run_id)),
+                mocks=mocks,
+                is_body=is_body,
+                stored=PinnedSources(engine.db, engine.sources, context.pins) if context.pins else NO_SOURCES,
             )
             if context.input_size <= INLINE_LIMIT:
                 engine.runs.keep(run_id, known[run_id])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from headrace.engine.pinning import Sources
 from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Node, parse
@@ -17,6 +18,7 @@ from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
 from headrace.graph.validate import validate
 from headrace.nodes.base import Config, NodeRegistry, NodeType
+from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import workflows
 from headrace.store.db import Database, Tx
 from headrace.store.runs import ProgramKey
@@ -30,11 +32,15 @@ class UnknownVersion(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What executing a version needs; types and configs by position."""
+    """What executing a version needs; types and configs by position.
+
+    stored: names of the stored activities that it runs, also in bodies.
+    """
 
     plan: Plan
     types: tuple[NodeType[Config], ...]
     configs: tuple[Config, ...]
+    stored: frozenset[str] = frozenset()
 
 
 class Rules:
@@ -139,12 +145,14 @@ class KnownRun:
     """What never changes about a run. names: what `run` is in templates and conditions.
 
     mocks: answers of nodes that are not run, by node id. is_body: it runs the body of another run's node.
+    stored: the versions of stored activities that it is pinned to.
     """
 
     program: Program
     names: JsonObject
     mocks: JsonObject = field(default_factory=dict)
     is_body: bool = False
+    stored: StoredSources = NO_SOURCES
 
 
 class KnownRuns:
@@ -177,6 +185,7 @@ class Engine:
     programs: Programs
     runs: KnownRuns
     lease_seconds: float = 30.0
+    sources: Sources = field(default_factory=Sources)
 
     @classmethod
     def over(

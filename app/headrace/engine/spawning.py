@@ -8,6 +8,7 @@ from uuid import UUID
 
 from headrace.engine import history, turns
 from headrace.engine.beginning import add_tasks_to_all
+from headrace.engine.pinning import choose
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine, Program
 from headrace.engine.starting import StartRequest, require_input, start_within
@@ -118,7 +119,7 @@ async def spawn(
     when one of the families cannot be started: then nothing of this transaction may be kept.
     """
     parents = await children.parents(tx, [one.task for one in spawnings]) if spawnings else {}
-    families = [await _family(engine, tx, one, parents[one.task]) for one in spawnings]
+    families = [await _pinned_family(engine, tx, one, parents[one.task]) for one in spawnings]
     await _count(tx, families)
     begun = {}
     for family in families:
@@ -128,6 +129,16 @@ async def spawn(
         new = await (_detach(engine, tx, family) if is_detached else _begin(tx, family))
         begun[family.task] = replace(new, outdated=[*new.outdated, *left])
     return begun
+
+
+async def _pinned_family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFacts) -> _Family:
+    """Its children use the versions of stored activities that their parent uses, and choose only others."""
+    family = await _family(engine, tx, spawning, parent)
+    if spawning.detached_id is not None:
+        return family
+    names = frozenset[str]().union(*(family.programs[key].stored for key in set(family.keys)))
+    pins = await choose(tx, names, parent.pins)
+    return family if pins is parent.pins else replace(family, parent=replace(parent, pins=pins))
 
 
 async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFacts) -> _Family:

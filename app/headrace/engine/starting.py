@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace.engine import turns
 from headrace.engine.beginning import Beginning, begin
+from headrace.engine.pinning import choose
 from headrace.engine.program import Engine, Program
 from headrace.errors import IdempotencyConflict, InvalidInput, NotFound, Problem
 from headrace.graph.bodies import path_of_one
@@ -80,6 +81,7 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
         debug=request.debug,
         concurrency_key=turn.key,
         is_queued=turn.is_queued,
+        pins=await choose(tx, program.stored),
     )
     return Started(run_id, await begin(tx, program, new), turn.outdated)
 

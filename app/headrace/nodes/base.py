@@ -28,6 +28,7 @@ from headrace.nodes.lanes import (
     SandboxLimits,
     usual_limits,
 )
+from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -158,7 +159,7 @@ class NodeContext:
 
     input: see `headrace.graph.inputs`. idempotency_key: stable over attempts. log: lines written so far.
     memory: what the node kept when it began to wait; wake: what woke it, None when its time had come.
-    drawn: the labels that its out-edges carry.
+    drawn: the labels that its out-edges carry. stored: the stored activities of its run.
     cancelled: set when the attempt is over without its code: cancelled, timed out, stopped, taken away. Code
     that looks at it may end by itself within the cancel's grace.
     """
@@ -176,6 +177,7 @@ class NodeContext:
     wake: JsonValue = None
     drawn: frozenset[str] = frozenset()
     lanes: Lanes = NO_LANES
+    stored: StoredSources = NO_SOURCES
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -267,6 +269,10 @@ class NodeType(ABC, Generic[C]):
     def check_signal(self, config: C, payload: JsonValue) -> Iterable[Problem]:
         """Problems of a signal that would wake the node: it is refused for them, and the node waits on."""
         return ()
+
+    def stored_activity(self, config: C) -> str | None:
+        """The name of the stored activity that this node runs; its run is pinned to a version of it."""
+        return None
 
     @abstractmethod
     async def start(self, context: NodeContext, config: C) -> Outcome:

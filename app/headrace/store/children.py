@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import RunStatus
+from headrace.store import pins
 from headrace.store.codec import dump_optional, load
 from headrace.store.db import Tx
 from headrace.store.runs import ProgramKey
@@ -16,12 +17,16 @@ from headrace.store.runs import ProgramKey
 
 @dataclass(frozen=True, slots=True)
 class ParentFacts:
-    """What a child gets from its parent. root_id: the run above all others. depth: of the parent's run."""
+    """What a child gets from its parent. root_id: the run above all others. depth: of the parent's run.
+
+    pins: hashes of the stored activities that the parent's run uses, by name.
+    """
 
     program: ProgramKey
     priority: int
     depth: int
     root_id: UUID
+    pins: Mapping[str, str]
 
 
 _PARENTS = """
@@ -30,7 +35,7 @@ WITH RECURSIVE up AS (
   UNION
   SELECT up.run_id, r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
 )
-SELECT t.run_id, t.position, t.priority, r.workflow_id, r.version, r.body, r.depth, up.id AS root_id
+SELECT t.run_id, t.position, t.priority, r.workflow_id, r.version, r.body, r.depth, r.pins, up.id AS root_id
 FROM unnest($1::uuid[], $2::int[]) AS n(run_id, position)
 JOIN workflow_tasks t USING (run_id, position)
 JOIN workflow_runs r ON r.id = t.run_id
@@ -43,7 +48,11 @@ async def parents(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, ParentFacts]:
     """The facts of tasks that spawn. They never change, so nothing is locked."""
     return {
         TaskId(row.run_id, row.position): ParentFacts(
-            ProgramKey(row.workflow_id, row.version, row.body), row.priority, row.depth, row.root_id
+            program=ProgramKey(row.workflow_id, row.version, row.body),
+            priority=row.priority,
+            depth=row.depth,
+            root_id=row.root_id,
+            pins=pins.read(row.pins),
         )
         for row in await tx.fetch(_PARENTS, *_columns(tasks))
     }
@@ -98,12 +107,13 @@ class NewChild:
 
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, body, input, open, total, status, priority, deadline_at,
-                           mocks, parent_run_id, parent_position, child_index, depth, concurrency_key)
+                           mocks, parent_run_id, parent_position, child_index, depth, concurrency_key,
+                           pins)
 SELECT n.id, n.workflow_id, n.version, n.body, n.input::jsonb, n.open, n.total,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'running' END, $3,
        CASE WHEN NOT n.is_queued OR n.concurrency_key IS NOT NULL
             THEN now() + make_interval(secs => n.timeout) END,
-       $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key
+       $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key, $17::text::jsonb
 FROM unnest($6::uuid[], $7::int[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::int[], $13::int[],
             $14::float8[], $15::bool[], $16::text[])
      AS n(id, child_index, workflow_id, version, body, input, open, total, timeout, is_queued,
@@ -133,6 +143,7 @@ async def insert(
         [one.timeout for one in new],
         [one.is_queued for one in new],
         [one.concurrency_key for one in new],
+        dump_optional(dict(parent.pins) or None),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from uuid import UUID
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import RunStatus
+from headrace.store import pins
 from headrace.store.codec import load
 from headrace.store.db import Record, Tx
 from headrace.store.runs import ProgramKey
@@ -165,7 +166,7 @@ async def outermost(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, UUID]:
 
 
 _CONTEXT = """
-SELECT id, workflow_id, version, body, input, mocks, parent_run_id, started_at
+SELECT id, workflow_id, version, body, input, mocks, pins, parent_run_id, started_at
 FROM workflow_runs WHERE id = ANY($1)
 """
 
@@ -174,7 +175,7 @@ FROM workflow_runs WHERE id = ANY($1)
 class RunContext:
     """What executions need of their run. input_size: characters of its input as JSON.
 
-    mocks: answers of nodes that are not run, by node id.
+    mocks: answers of nodes that are not run, by node id. pins: hashes of stored activities, by name.
     """
 
     id: UUID
@@ -184,6 +185,7 @@ class RunContext:
     input: JsonValue
     input_size: int
     mocks: JsonValue
+    pins: Mapping[str, str]
     parent_run_id: UUID | None
     started_at: datetime
 
@@ -204,6 +206,7 @@ async def contexts(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, RunContext]:
             input=load(row.input),
             input_size=len(row.input or ""),
             mocks=load(row.mocks),
+            pins=pins.read(row.pins),
             parent_run_id=row.parent_run_id,
             started_at=row.started_at,
         )

@@ -44,6 +44,7 @@ class NewRun:
     """A run to insert. open: tasks that must end before its compensations and `finally` nodes.
 
     timeout: seconds that it may take, None for ever. origin: what started it, for people and for reruns.
+    pins: hashes of the stored activities that it uses, by name; None for none.
     """
 
     id: UUID
@@ -61,14 +62,16 @@ class NewRun:
     concurrency_key: str | None = None
     body: str = ""
     parent: Parent | None = None
+    pins: Mapping[str, str] | None = None
 
 
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, input, open, total, status, priority, deadline_at,
                            origin, mocks, debug, concurrency_key, parent_run_id, parent_position, child_index,
-                           body, depth)
+                           body, depth, pins)
 VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, now() + make_interval(secs => $9),
-        $10::text::jsonb, $11::text::jsonb, $12::text::jsonb, $13, $14, $15, $16, $17, $18)
+        $10::text::jsonb, $11::text::jsonb, $12::text::jsonb, $13, $14, $15, $16, $17, $18,
+        $19::text::jsonb)
 """
 
 
@@ -95,6 +98,7 @@ async def insert(tx: Tx, run: NewRun) -> None:
         parent and parent.index,
         parent.body if parent else run.body,
         parent.depth + 1 if parent else 0,
+        dump_optional(dict(run.pins) if run.pins else None),
     )
 
 

@@ -63,6 +63,7 @@ class RunRow(SQLModel, table=True):
     runs for, child_index its place among that task's children, body the path of nodes whose body it runs.
     is_reported: that task was told of its end. deadline_at: when its time is up. origin: what started it.
     debug: breakpoints and steps. mocks: answers of nodes that are not run. concurrency_key: of the workflow.
+    pins: hashes of the stored activities that it uses, by name.
     """
 
     __tablename__ = "workflow_runs"
@@ -108,6 +109,11 @@ class RunRow(SQLModel, table=True):
             "id",
             postgresql_where=text("concurrency_key IS NOT NULL AND finished_at IS NULL"),
         ),
+        Index(
+            "workflow_runs_pinned_idx",
+            "id",
+            postgresql_where=text("pins IS NOT NULL AND finished_at IS NULL"),
+        ),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -138,6 +144,7 @@ class RunRow(SQLModel, table=True):
     debug: JsonValue = Field(sa_column=json())
     mocks: JsonValue = Field(sa_column=json())
     concurrency_key: str | None = Field(sa_column=Column(Text))
+    pins: JsonValue = Field(sa_column=json())
     started_at: datetime = Field(sa_column=instant(default="now()"))
     updated_at: datetime = Field(sa_column=instant(default="now()"))
     finished_at: datetime | None = Field(sa_column=instant(required=False))

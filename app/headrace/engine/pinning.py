@@ -1,0 +1,91 @@
+"""Which versions of stored activities a run uses: chosen once, when it starts.
+
+A retry keeps them, and what runs for a run inherits them. A rerun is a new run: it takes those that are
+active then, because that is how a mended activity reaches it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from uuid import UUID
+
+from headrace.engine.variables import PROJECT
+from headrace.errors import InvalidInput, Problem, WrongState
+from headrace.nodes.stored_sources import NO_SOURCES, LostVersion, StoredSource
+from headrace.store import pins, stored_activities
+from headrace.store.db import Database, Tx
+
+Pins = Mapping[str, str]
+"""Hashes of versions by the activity's name."""
+
+
+async def choose(tx: Tx, names: frozenset[str], inherited: Pins = MappingProxyType({})) -> Pins:
+    """The pins of a run that begins. names: of the stored activities in its plan, which may be none.
+
+    Raises InvalidInput when one of them has no active version.
+    """
+    wanted = sorted(names - inherited.keys())
+    if not wanted:
+        return inherited
+    found = await pins.active(tx, PROJECT, wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        problems = [Problem("", f"there is no activity '{name}' with an active version") for name in missing]
+        raise InvalidInput("The run needs activities that are not there", problems)
+    return {**inherited, **found}
+
+
+async def require_kept(tx: Tx, run_id: UUID) -> None:
+    """Raises WrongState when a version that a run is pinned to was deleted; else it stays."""
+    lost = await pins.lost(tx, PROJECT, await pins.of_run(tx, run_id))
+    if lost:
+        raise WrongState(f"The run's version of {', '.join(lost)} is not kept any more: start a rerun")
+
+
+class Sources:
+    """The sources used last, by hash: they never change, so nothing goes stale."""
+
+    def __init__(self, size: int = 64) -> None:
+        self._size = size
+        self._kept: OrderedDict[tuple[str, str], StoredSource] = OrderedDict()
+
+    async def load(self, db: Database, name: str, hash: str) -> StoredSource:
+        """Raises LostVersion."""
+        key = (name, hash)
+        if key not in self._kept:
+            self._kept[key] = await _read(db, name, hash)
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+async def _read(db: Database, name: str, hash: str) -> StoredSource:
+    async with db.connection() as tx:
+        found = (await stored_activities.sources(tx, PROJECT, {name: hash})).get(name)
+    if found is None:
+        raise LostVersion(f"version {hash[:12]} of the activity '{name}' was purged")
+    return StoredSource(found.language, found.text, found.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedSources:
+    """The stored activities as one run sees them."""
+
+    db: Database
+    kept: Sources
+    pins: Pins
+
+    async def source(self, name: str) -> StoredSource:
+        """The source that this run uses. Raises LostVersion, also for what the run is not pinned to."""
+        if name not in self.pins:
+            return await NO_SOURCES.source(name)
+        return await self.kept.load(self.db, name, self.pins[name])
+
+    async def is_trusted(self) -> bool:
+        """Whether the project lets its activities run without a sandbox, as it is now."""
+        async with self.db.connection() as tx:
+            return await pins.is_trusted(tx, PROJECT)

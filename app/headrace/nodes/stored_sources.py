@@ -1,0 +1,50 @@
+"""The source of stored activities, as a node finds it in its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from headrace.errors import HeadraceError
+
+
+class LostVersion(HeadraceError):
+    """The version of the activity that the run uses was purged."""
+
+    code = "LostVersion"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """One version of an activity. language: python or javascript. entry: the function that is called."""
+
+    language: str
+    text: str
+    entry: str
+
+
+class StoredSources(Protocol):
+    """The stored activities that a run is pinned to."""
+
+    async def source(self, name: str) -> StoredSource:
+        """The version that this run uses, whatever is active by now. Raises LostVersion."""
+        ...
+
+    async def is_trusted(self) -> bool:
+        """Whether the project lets its activities run without a sandbox, as it is now."""
+        ...
+
+
+class NoSources:
+    """For runs that use none."""
+
+    async def source(self, name: str) -> StoredSource:
+        raise LostVersion(
+            f"this process does not know '{name}', and its run is pinned to no stored activity of that name"
+        )
+
+    async def is_trusted(self) -> bool:
+        return False
+
+
+NO_SOURCES = NoSources()
