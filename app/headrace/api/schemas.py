@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from headrace.errors import Problem
 from headrace.graph.json_types import JsonObject, JsonValue
@@ -25,6 +26,17 @@ class Body(Model):
     """What clients send: nothing unknown in it."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise PydanticCustomError("moment", "must lie in the years 1 to 9999, in UTC") from None
+
+
+Moment: TypeAlias = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time that a client says; without a zone it is UTC."""
 
 
 def milliseconds(moment: datetime) -> int:

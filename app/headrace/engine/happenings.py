@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,15 @@ from headrace.engine.handlers import SendSignal, StartWorkflow, action_of
 from headrace.engine.program import Engine, UnknownVersion
 from headrace.engine.signals import SignalRequest, send_signal
 from headrace.engine.start import StartRequest, start_within
-from headrace.errors import InvalidInput, MissingReference, NotFound, TooLarge, WrongState
+from headrace.errors import (
+    IdempotencyConflict,
+    InvalidInput,
+    MissingReference,
+    NotFound,
+    Problem,
+    TooLarge,
+    WrongState,
+)
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.event import holds_for, matches
 from headrace.graph.json_types import JsonObject, JsonValue
@@ -65,7 +74,8 @@ async def handle(engine: Engine, event: Happening) -> Handled:
     """Starts the runs and sends the signals that an event asks for; one that is refused stops no other.
 
     All runs begin in one transaction with the event's id. Signals follow, and count once by an id made from
-    the event's: an event that comes again after a crash sends those that are missing.
+    the event's: an event that comes again after a crash sends those that are missing. Raises
+    IdempotencyConflict when an event with this name and id has come with other data.
     """
     begun = await engine.db.transact(partial(_begin, engine, event))
     results, dispatches = list(begun.results), list(begun.dispatches)
@@ -80,8 +90,7 @@ async def handle(engine: Engine, event: Happening) -> Handled:
 
 async def _begin(engine: Engine, event: Happening, tx: Tx) -> _Begun:
     handlers = [one for one in await event_handlers.active(tx) if _concerns(one, event)]
-    known = await event_handlers.remember(tx, event.name, event.id) if event.id is not None else None
-    if known is not None:
+    if (known := await _known(event, tx)) is not None:
         return _Begun(False, known, [], handlers)
     begun = _Begun(True, [], [], handlers)
     for handler in handlers:
@@ -93,6 +102,18 @@ async def _begin(engine: Engine, event: Happening, tx: Tx) -> _Begun:
     if event.id is not None:
         await event_handlers.note(tx, event.name, event.id, begun.results)
     return begun
+
+
+async def _known(event: Happening, tx: Tx) -> list[JsonObject] | None:
+    """What the first event with this id did; None for a new one, which is remembered from now on."""
+    if event.id is None:
+        return None
+    digest = sha256(json.dumps(event.data, sort_keys=True).encode()).hexdigest()
+    known = await event_handlers.remember(tx, event.name, event.id, digest)
+    if known is not None and known.digest != digest:
+        other = Problem("id", f"an event '{event.name}' with this id came before, with other data")
+        raise IdempotencyConflict("This event is another than the first with its id", [other])
+    return None if known is None else known.results
 
 
 def _concerns(handler: Handler, event: Happening) -> bool:

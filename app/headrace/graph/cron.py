@@ -32,6 +32,16 @@ _ALIASES: Final = {
     "@hourly": "0 * * * *",
 }
 # croniter also knows H and R: values that it draws from a hash, or at random.
+_ALLOWED: Final = {
+    "minute": "0-59",
+    "hour": "0-23",
+    "day": "1-31, or L for the last",
+    "month": "1-12 or jan-dec",
+    "weekday": "0-7 or sun-sat (0 and 7 are Sunday), sun#2 for the second, L5 for the last Friday",
+    "second": "0-59",
+}
+"""What each field may name, in the order in which croniter wants them."""
+
 _FIELD: Final = re.compile(r"[0-9a-z*?/,#-]+")
 _DRAWN: Final = re.compile(r"(?:^|,)[hr](?:\b|\()")
 _HOUR: Final = timedelta(hours=1)
@@ -59,13 +69,10 @@ def parse_cron(text: str) -> Cron:
 
     Raises InvalidInput that says what is wrong, also for an expression that never comes (`0 0 31 2 *`).
     """
-    fields = _ALIASES.get(text.strip().lower(), text).lower().split()
-    if len(fields) not in (5, 6) or len(text) > _LONGEST:
-        raise _wrong(f"'{text[:_LONGEST]}' is no cron expression", "minute hour day month weekday")
-    second, minute, hour, *dates = fields if len(fields) == 6 else ["0", *fields]
-    for field in fields:
-        if not _FIELD.fullmatch(field) or _DRAWN.search(field):
-            raise _wrong(f"'{field}' is no field of a cron expression")
+    second, minute, hour, *dates = _fields(text)
+    wrong = [*_wrong_fields([minute, hour, *dates, second])]
+    if wrong:
+        raise InvalidInput("The schedule is not valid", wrong)
     try:
         values, _ = croniter.expand(" ".join([minute, hour, *dates, second]))
         cron = Cron(
@@ -78,10 +85,43 @@ def parse_cron(text: str) -> Cron:
         )
         next(_dates(cron, _SOME_LEAP_YEAR))
     except CroniterError as error:
-        raise _wrong(str(error)) from error
+        raise _wrong(f"'{text}' is no cron expression") from error
     except StopIteration:
-        raise _wrong(f"'{text}' never comes") from None
+        raise _wrong(f"'{text}' never comes: no date has this day, month and weekday") from None
     return cron
+
+
+def _fields(text: str) -> list[str]:
+    """The six fields, seconds first."""
+    shown, aliases = text[:_LONGEST].strip(), ", ".join(_ALIASES)
+    if shown.startswith("@") and shown.lower() not in _ALIASES:
+        raise _wrong(f"'{shown}' is no cron expression", f"known: {aliases}")
+    fields = _ALIASES.get(shown.lower(), text).lower().split()
+    if len(fields) not in (5, 6) or len(text) > _LONGEST:
+        hint = "minute hour day month weekday, or with seconds first; as `30 9 * * mon-fri`, or `@daily`"
+        raise _wrong(f"'{shown}' is no cron expression: it has {len(fields)} fields", hint)
+    return fields if len(fields) == 6 else ["0", *fields]
+
+
+def _wrong_fields(fields: list[str]) -> Iterator[Problem]:
+    for at, (name, allowed) in enumerate(_ALLOWED.items()):
+        field = fields[at]
+        if not _may_be(field, at):
+            shape = "" if "*" in field else "; also `*`, `*/5`, `1-5`, `1,5`"
+            yield Problem("cron", f"'{field}' is no {name}", f"{name}: {allowed}{shape}")
+
+
+def _may_be(field: str, at: int) -> bool:
+    """Whether croniter takes the field at this place, whatever the others are."""
+    if not _FIELD.fullmatch(field) or _DRAWN.search(field):
+        return False
+    others = ["*"] * len(_ALLOWED)
+    others[at] = field
+    try:
+        croniter.expand(" ".join(others))
+    except CroniterError:
+        return False
+    return True
 
 
 def slots(cron: Cron, zone: tzinfo, after: datetime) -> Iterator[datetime]:

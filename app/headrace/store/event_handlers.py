@@ -88,23 +88,40 @@ _FORGET = f"""
 DELETE FROM received_events WHERE received_at < now() - interval '{HOURS_REMEMBERED} hours'
 """
 _REMEMBER = """
-INSERT INTO received_events (name, id, answer) VALUES ($1, $2, '[]') ON CONFLICT DO NOTHING RETURNING id
+INSERT INTO received_events (name, id, answer)
+VALUES ($1, $2, jsonb_build_object('digest', $3::text, 'results', '[]'::jsonb))
+ON CONFLICT DO NOTHING RETURNING id
+"""
+_KNOWN = """
+SELECT answer->>'digest' AS digest, answer->'results' AS results
+FROM received_events WHERE name = $1 AND id = $2
+"""
+_NOTE = """
+UPDATE received_events SET answer = jsonb_set(answer, '{results}', $3::text::jsonb)
+WHERE name = $1 AND id = $2
 """
 
 
-async def remember(tx: Tx, name: str, event_id: str) -> list[JsonObject] | None:
-    """Takes an event's id, or returns what the first one with it has answered. Two at once: one waits."""
+@dataclass(frozen=True, slots=True)
+class KnownEvent:
+    """An earlier event with the same id. digest: of its data. results: what it has done."""
+
+    digest: str
+    results: list[JsonObject]
+
+
+async def remember(tx: Tx, name: str, event_id: str, digest: str) -> KnownEvent | None:
+    """Takes an event's id, or returns the first one with it. Two at once: one waits."""
     await tx.fetch(_FORGET)
-    if await tx.row(_REMEMBER, name, event_id):
+    if await tx.row(_REMEMBER, name, event_id, digest):
         return None
-    row = await tx.row("SELECT answer FROM received_events WHERE name = $1 AND id = $2", name, event_id)
-    return None if row is None else cast(list[JsonObject], load(row.answer))
+    row = await tx.row(_KNOWN, name, event_id)
+    return None if row is None else KnownEvent(row.digest, cast(list[JsonObject], load(row.results)))
 
 
-async def note(tx: Tx, name: str, event_id: str, answer: list[JsonObject]) -> None:
-    """Keeps what an event's answer was."""
-    statement = "UPDATE received_events SET answer = $3::text::jsonb WHERE name = $1 AND id = $2"
-    await tx.fetch(statement, name, event_id, dump(cast(JsonValue, answer)))
+async def note(tx: Tx, name: str, event_id: str, results: list[JsonObject]) -> None:
+    """Keeps what an event did."""
+    await tx.fetch(_NOTE, name, event_id, dump(cast(JsonValue, results)))
 
 
 def _values(rule: Rule) -> list[object]:

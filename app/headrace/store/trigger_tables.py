@@ -138,7 +138,10 @@ class EventHandlerRow(SQLModel, table=True):
 
 
 class ReceivedEventRow(SQLModel, table=True):
-    """An event with an id, for a day: the same one again does nothing. answer: what the first one did."""
+    """An event with an id, for a day: the same one again does nothing.
+
+    answer: `{digest, results}`: of the first one's data, and what it did.
+    """
 
     __tablename__ = "received_events"
     __table_args__ = (Index(None, "received_at"),)

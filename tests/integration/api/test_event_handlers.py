@@ -62,6 +62,16 @@ async def test_an_event_with_an_id_counts_once(client: httpx.AsyncClient) -> Non
     assert len((await client.get("/runs")).json()["items"]) == 4
 
 
+async def test_an_id_is_of_one_event_only(client: httpx.AsyncClient) -> None:
+    await handler(client, await starting(client))
+    first = await send(client, id="e1", data={"who": "Ada", "sum": 1})
+    other = await send(client, id="e1", data={"who": "Bob", "sum": 1})
+    assert (other.status_code, other.json()["details"][0]["path"]) == (422, "id")
+    again = await send(client, id="e1", data={"sum": 1, "who": "Ada"})
+    assert (again.status_code, again.json()["results"]) == (200, first.json()["results"])
+    assert len((await client.get("/runs")).json()["items"]) == 1
+
+
 async def test_what_one_handler_cannot_do_stops_no_other(client: httpx.AsyncClient) -> None:
     await handler(client, await starting(client, input={"who": "${data.who}"}), "a")
     await handler(client, await starting(client), "b")

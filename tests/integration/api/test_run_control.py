@@ -176,3 +176,19 @@ async def test_many_at_once(client: httpx.AsyncClient, engine: Engine) -> None:
     late = {"action": "rerun", "startedAfter": "2999-01-01T00:00:00Z"}
     assert (await client.post("/runs/bulk", json=late)).json()["matched"] == []
     assert (await client.post("/runs/bulk", json={"action": "explode"})).status_code == 422
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+async def test_a_search_by_a_time_that_is_none_is_refused(client: httpx.AsyncClient, moment: str) -> None:
+    for name in ("startedAfter", "startedBefore"):
+        answer = await client.post("/runs/bulk", json={"action": "cancel", name: moment})
+        assert answer.status_code == 422
+        assert answer.json()["details"] == [
+            {"path": name, "message": "must lie in the years 1 to 9999, in UTC"}
+        ]
+
+
+async def test_a_search_by_the_last_moment_of_all(client: httpx.AsyncClient, engine: Engine) -> None:
+    _, run_id = await finished_run(client, engine, CHAIN)
+    wanted = {"action": "cancel", "dryRun": True, "startedBefore": "9999-12-31T23:59:59"}
+    assert (await client.post("/runs/bulk", json=wanted)).json()["matched"] == [run_id]

@@ -87,7 +87,49 @@ NONSENSE = [
 def test_what_is_no_expression(text: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         parse_cron(text)
-    assert [problem.path for problem in raised.value.problems] == ["cron"]
+    assert {problem.path for problem in raised.value.problems} == {"cron"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("61 * * * *", [("'61' is no minute", "minute: 0-59; also `*`, `*/5`, `1-5`, `1,5`")]),
+        ("*/0 * * * *", [("'*/0' is no minute", "minute: 0-59")]),
+        ("99 * * * * *", [("'99' is no second", "second: 0-59; also `*`, `*/5`, `1-5`, `1,5`")]),
+        (
+            "0 24 0 foo *",
+            [
+                ("'24' is no hour", "hour: 0-23; also `*`, `*/5`, `1-5`, `1,5`"),
+                ("'0' is no day", "day: 1-31, or L for the last; also `*`, `*/5`, `1-5`, `1,5`"),
+                ("'foo' is no month", "month: 1-12 or jan-dec; also `*`, `*/5`, `1-5`, `1,5`"),
+            ],
+        ),
+        (
+            "* * * *",
+            [
+                (
+                    "'* * * *' is no cron expression: it has 4 fields",
+                    "minute hour day month weekday, or with seconds first;"
+                    " as `30 9 * * mon-fri`, or `@daily`",
+                )
+            ],
+        ),
+        (
+            "@often",
+            [
+                (
+                    "'@often' is no cron expression",
+                    "known: @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly",
+                )
+            ],
+        ),
+        ("0 0 31 2 *", [("'0 0 31 2 *' never comes: no date has this day, month and weekday", "")]),
+    ],
+)
+def test_what_is_wrong_is_said_field_by_field(text: str, said: list[tuple[str, str]]) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        parse_cron(text)
+    assert [(problem.message, problem.hint) for problem in raised.value.problems] == said
 
 
 def test_an_expression_may_come_to_an_end() -> None:

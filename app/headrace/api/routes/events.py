@@ -101,7 +101,7 @@ class HandlerList(Model):
 
 @router.post("/events", status_code=201, dependencies=[PlainJson])
 async def receive_event(body: EventBody, house: Shared, response: Response) -> EventOut:
-    """Does what the handlers of this event say; answers 200 when its id was known."""
+    """Does what the handlers of this event say; 200 when its id was known, 422 if it had other data then."""
     handled = await handle(house.engine, Happening(body.name, body.id, body.data))
     await house.push(handled.dispatches)
     if not handled.is_new:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from headrace.api.deps import PlainJson, Shared
 from headrace.api.routes.runs import belongs
-from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Body, Model
+from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Body, Model, Moment
 from headrace.engine import debugging
 from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.bulk import BulkAction, BulkRequest, BulkResult, act_on_many
@@ -128,8 +127,8 @@ class BulkBody(Body):
     action: BulkAction
     workflow_id: UUID | None = None
     status: RunStatus | None = None
-    started_after: datetime | None = None
-    started_before: datetime | None = None
+    started_after: Moment | None = None
+    started_before: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     dry_run: bool = False
 

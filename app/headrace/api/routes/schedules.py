@@ -7,10 +7,10 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from headrace.api.deps import Limit, Offset, PlainJson, Shared
-from headrace.api.schemas import NOT_FOUND, Body, Deleted, Model
+from headrace.api.schemas import NOT_FOUND, Body, Deleted, Model, Moment
 from headrace.engine import extra_slots, timetables
 from headrace.engine.timetables import Changes
 from headrace.graph.json_types import JsonObject
@@ -69,8 +69,8 @@ class TriggerBody(Body):
 class BackfillBody(Body):
     """A range of the past: from `from` on and before `to`."""
 
-    first: AwareDatetime = Field(alias="from")
-    end: AwareDatetime = Field(alias="to")
+    first: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
     overlap: Overlap = Overlap.BUFFER_ALL
 
 
