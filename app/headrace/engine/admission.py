@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from functools import partial
 
-from headrace.engine import history
-from headrace.engine.holding import hold_if_paused
 from headrace.engine.prepare import Execution
-from headrace.engine.program import Engine
-from headrace.graph.dispatch import Dispatch
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Done, Held, Outcome
+from headrace.graph.rates import Begins, Waits, ask
 from headrace.graph.settings import Concurrency, Rate
 from headrace.graph.template import render, uses
-from headrace.store import events, holds, limits, step_cache
+from headrace.store import limits, rates, step_cache
 from headrace.store.codec import dump
 from headrace.store.db import Tx
 from headrace.store.limits import KEY, RATE
@@ -80,13 +76,26 @@ async def _limited(execution: Execution, tx: Tx) -> Held | None:
         if await limits.taken(tx, key) >= node.concurrency.limit:
             return Held(KEY + key)
     if node.rate is not None:
-        rate = _rate_key(execution, node.rate)
-        wait = await limits.allow(tx, rate, node.rate.count, node.rate.per)
-        if wait > 0:
-            return Held(RATE + rate, wait)
+        refused = await _paced(execution, node.rate, tx)
+        if refused is not None:
+            return refused
     if key is not None:
         await limits.take(tx, key, execution.task, execution.claim.token)
     return None
+
+
+async def _paced(execution: Execution, rate: Rate, tx: Tx) -> Held | None:
+    """Counts the execution against its rate; or promises it a time of its own, and counts nothing."""
+    key = _rate_key(execution, rate)
+    state = await rates.lock(tx, key)
+    is_new = (execution.claim.attempt, execution.claim.delivery) == (1, 1)
+    match ask(rate, state, is_new):
+        case Begins(free_at):
+            await rates.count(tx, key, free_at)
+            return None
+        case Waits(until):
+            await rates.promise(tx, key, until)
+            return Held(RATE + key, (until - state.now).total_seconds())
 
 
 def concurrency_key(execution: Execution, concurrency: Concurrency) -> str:
@@ -100,27 +109,3 @@ def _rate_key(execution: Execution, rate: Rate) -> str:
 
 def _own_key(execution: Execution) -> str:
     return f"{execution.run.names['workflowId']}/{execution.node.id}"
-
-
-async def give_back(engine: Engine, executions: Sequence[Execution]) -> list[Dispatch]:
-    """Lets the next tasks try that wait for the keys of these, which ended or were parked."""
-    keys = {
-        concurrency_key(execution, execution.node.concurrency)
-        for execution in executions
-        if execution.node.concurrency is not None
-    }
-    return await engine.db.transact(partial(_let_next, sorted(keys), len(executions))) if keys else []
-
-
-async def let_all_try(engine: Engine) -> list[Dispatch]:
-    """Lets one task of each key that is waited for try again: a process that held a slot may be gone."""
-    async with engine.db.transaction() as tx:
-        keys = await limits.keys_waited_for(tx)
-    return await engine.db.transact(partial(_let_next, keys, 1)) if keys else []
-
-
-async def _let_next(keys: Sequence[str], count: int, tx: Tx) -> list[Dispatch]:
-    tasks = [task for key in keys for task in await limits.waiting(tx, key, count)]
-    queued = await holds.let_go(tx, tasks)
-    await events.append(tx, history.queued(queued))
-    return [one.dispatch() for one in await hold_if_paused(tx, queued)]

@@ -9,11 +9,11 @@ from functools import partial
 from typing import assert_never
 
 from headrace.engine import history
-from headrace.engine.admission import give_back
 from headrace.engine.control import cancel_all
 from headrace.engine.execute import Finished
 from headrace.engine.halving import in_halves
 from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
+from headrace.engine.line import give_back
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
 from headrace.engine.signals import take_buffered
@@ -80,8 +80,7 @@ async def settle(
     if ended or handed.settled:
         dispatches.append(Release((*handed.settled, *ended)))
     dispatches += await _signalled(engine, written.values())
-    held_keys = [entry.finished.execution for entry in written.values() if entry.settlement.held_for is None]
-    dispatches += await give_back(engine, held_keys)
+    dispatches += await give_back(engine, [entry.finished.execution for entry in written.values()])
     dispatches += [job for entry in written.values() for job in entry.begun.jobs]
     dispatches += await _make_way(engine, written.values())
     return Settled(dispatches, handed.released, handed.taken, late)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from headrace.engine import history, turns
-from headrace.engine.admission import let_all_try
+from headrace.engine import history, line, turns
 from headrace.engine.execute import Finished, recall
 from headrace.engine.holding import hold_if_paused
 from headrace.engine.program import Engine
@@ -18,7 +17,17 @@ from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Failed
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
-from headrace.store import batches, events, idempotency, payloads, recovery, signals, step_cache, workers
+from headrace.store import (
+    batches,
+    events,
+    idempotency,
+    limits,
+    payloads,
+    recovery,
+    signals,
+    step_cache,
+    workers,
+)
 from headrace.store.db import Tx
 from headrace.store.recovery import Lost
 from headrace.store.tasks import Queued
@@ -81,7 +90,7 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
         overlooked = await signals.overlooked(tx, BATCH)
         forgotten += await batches.overlooked(tx, settings.forgotten_release, BATCH)
     dispatches += await take_buffered(engine, overlooked)
-    dispatches += await let_all_try(engine)
+    dispatches += await line.move_up(engine)
     dispatches += await turns.repair(engine)
     if forgotten:
         _log.warning("release_repeated", tasks=len(forgotten))
@@ -104,6 +113,7 @@ async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
         await payloads.forget_unused(tx, BATCH)
         await batches.forget_late(tx, BATCH)
         await step_cache.forget_old(tx, BATCH)
+        await limits.forget_stale(tx, BATCH)
     return steady
 
 

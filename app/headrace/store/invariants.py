@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.graph.states import ENDED, TaskStatus
 from headrace.store.db import Database, Record, Tx
 from headrace.store.guards import ENDED_LIST
+from headrace.store.limits import KEY
 from headrace.store.recovery import CHILDREN
 from headrace.store.runs import ProgramKey
 
@@ -94,6 +95,17 @@ _BROKEN = {
         "A task ended long ago and its successors were not told",
         f"SELECT {_TASK} AS example FROM workflow_tasks t"
         f" WHERE t.finished_at IS NOT NULL AND NOT t.propagated AND t.finished_at < {_LATE}",
+    ),
+    "keys_are_held": (
+        "A task has waited long for a key that nobody holds",
+        f"""
+        SELECT {_TASK} AS example FROM workflow_tasks t
+        WHERE t.status = 'waiting' AND t.held_for LIKE '{KEY}%' AND NOT t.is_paused AND t.started_at < {_LATE}
+          AND NOT EXISTS (
+            SELECT 1 FROM concurrency_slots s JOIN workflow_tasks h
+              ON h.run_id = s.run_id AND h.position = s.position AND h.token = s.token
+            WHERE s.key = substr(t.held_for, {len(KEY) + 1}))
+        """,
     ),
     "children_go_on": (
         "A task waits for children, and none of them can still tell it anything",

@@ -1,4 +1,4 @@
-"""Concurrency keys and rate limits. Both live here, so that a crash of a process gives back what it held.
+"""Concurrency keys. They live in the database, so that a crash of a process gives back what it held.
 
 A slot counts as long as its task is held with the token that took it: a task that was parked, requeued or
 ended has lost the token, and so the slot.
@@ -12,6 +12,8 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.store.db import Tx
+from headrace.store.runs import ProgramKey
+from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 
 KEY = "key "
 """Before a concurrency key in `held_for`."""
@@ -53,71 +55,107 @@ async def take(tx: Tx, key: str, task: TaskId, token: int) -> None:
     await tx.fetch(_TAKE, key, task.run_id, task.position, token)
 
 
-_ALLOW = """
-INSERT INTO rate_limits AS r (key, free_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
-ON CONFLICT (key) DO UPDATE
-SET free_at = greatest(r.free_at, clock_timestamp()) + make_interval(secs => $2)
-WHERE greatest(r.free_at, clock_timestamp()) + make_interval(secs => $2 - $3) <= clock_timestamp()
-RETURNING 1
-"""
-
-_WAIT = """
-SELECT extract(epoch FROM free_at - clock_timestamp())::float8 + $2 - $3 AS seconds
-FROM rate_limits WHERE key = $1
-"""
-
-
-async def allow(tx: Tx, key: str, count: int, per: float) -> float:
-    """Counts one execution against a rate of `count` in `per` seconds.
-
-    Returns 0 when it may begin now, else the seconds until it may; then nothing was counted. It is the
-    generic cell rate algorithm: bursts of `count`, then evenly.
-    """
-    interval = per / count
-    if await tx.row(_ALLOW, key, interval, per) is not None:
-        return 0.0
-    row = await tx.row(_WAIT, key, interval, per)
-    return max(0.001, 0.0 if row is None else row.seconds)
-
-
-_WAITING = """
-SELECT run_id, position FROM workflow_tasks
-WHERE status = 'waiting' AND held_for = $1 AND NOT is_paused
-ORDER BY priority DESC, ready_at, run_id, position LIMIT $2
+_FORGET_STALE = """
+DELETE FROM concurrency_slots s USING (
+  SELECT s.key, s.run_id, s.position, s.token FROM concurrency_slots s
+  WHERE NOT EXISTS (
+    SELECT 1 FROM workflow_tasks t
+    WHERE t.run_id = s.run_id AND t.position = s.position AND t.token = s.token)
+  LIMIT $1
+) AS stale
+WHERE s.key = stale.key AND s.run_id = stale.run_id AND s.position = stale.position AND s.token = stale.token
 """
 
 
-async def waiting(tx: Tx, key: str, limit: int) -> list[TaskId]:
-    """The tasks that come next when a key has room: by priority, then the oldest."""
-    return [TaskId(row.run_id, row.position) for row in await tx.fetch(_WAITING, KEY + key, limit)]
-
-
-async def keys_waited_for(tx: Tx) -> list[str]:
-    """The concurrency keys that some task waits for."""
-    rows = await tx.fetch(
-        "SELECT DISTINCT held_for FROM workflow_tasks WHERE held_for LIKE 'key %' ORDER BY held_for"
-    )
-    return [row.held_for.removeprefix(KEY) for row in rows]
+async def forget_stale(tx: Tx, limit: int) -> None:
+    """Deletes some slots that count no more, of keys that nobody has asked for since."""
+    await tx.fetch(_FORGET_STALE, limit)
 
 
 @dataclass(frozen=True, slots=True)
-class KeyHolder:
-    """An execution that counts against a key. since: as text, ISO 8601."""
+class Line:
+    """Those who wait for a key. limit: how many executions may count at once. most: how many may go now."""
 
-    task: TaskId
-    since: str
+    key: str
+    limit: int
+    most: int
 
 
-async def holders(tx: Tx, key: str) -> list[KeyHolder]:
-    """Who holds a key, the longest first."""
+# Not the key's lock but SKIP LOCKED: two who give a place back at once let two different tasks go. One who
+# goes too early finds the key full, and is parked again.
+_LET_NEXT = f"""
+WITH room AS (
+  SELECT '{KEY}' || g.key AS held_for, least(g.most, g.at_once - (
+    SELECT count(*)::int FROM concurrency_slots s JOIN workflow_tasks t
+      ON t.run_id = s.run_id AND t.position = s.position AND t.token = s.token
+    WHERE s.key = g.key)) AS free
+  FROM unnest($1::text[], $2::int[], $3::int[]) AS g(key, at_once, most)
+), next AS MATERIALIZED (
+  SELECT n.run_id, n.position FROM room CROSS JOIN LATERAL (
+    SELECT t.run_id, t.position FROM workflow_tasks t
+    WHERE t.status = 'waiting' AND t.held_for = room.held_for AND NOT t.is_paused
+    ORDER BY t.priority DESC, t.ready_at, t.run_id, t.position
+    LIMIT greatest(room.free, 0) FOR NO KEY UPDATE SKIP LOCKED
+  ) AS n
+)
+UPDATE workflow_tasks t
+SET status = 'queued', delivery = t.delivery + 1, queued_at = now(), wake_at = NULL, held_for = NULL
+FROM next WHERE t.run_id = next.run_id AND t.position = next.position
+RETURNING {QUEUED_COLUMNS}
+"""
+
+
+async def let_next(tx: Tx, lines: Sequence[Line]) -> list[Queued]:
+    """waiting -> queued for those who come next, as far as their keys have room.
+
+    By priority, then the oldest.
+    """
     rows = await tx.fetch(
-        "SELECT s.run_id, s.position,"
-        " to_char(s.taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since"
-        " FROM concurrency_slots s JOIN workflow_tasks t USING (run_id, position, token)"
-        " WHERE s.key = $1 ORDER BY s.taken_at",
-        key,
+        _LET_NEXT,
+        [line.key for line in lines],
+        [line.limit for line in lines],
+        [line.most for line in lines],
     )
-    return [KeyHolder(TaskId(row.run_id, row.position), row.since) for row in rows]
+    return [queued(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first of those who wait for one limit. held_for: which, as in the task's row."""
+
+    held_for: str
+    task: TaskId
+    program: ProgramKey
+
+
+# From one value of the index to the next, however many tasks wait for each.
+_HEADS = """
+WITH RECURSIVE limited AS (
+  SELECT min(held_for) AS held_for FROM workflow_tasks WHERE held_for IS NOT NULL
+  UNION ALL
+  SELECT (SELECT min(t.held_for) FROM workflow_tasks t WHERE t.held_for > limited.held_for)
+  FROM limited WHERE limited.held_for IS NOT NULL
+)
+SELECT limited.held_for, head.run_id, head.position, r.workflow_id, r.version, r.body
+FROM limited CROSS JOIN LATERAL (
+  SELECT t.run_id, t.position FROM workflow_tasks t
+  WHERE t.status = 'waiting' AND t.held_for = limited.held_for AND NOT t.is_paused
+  ORDER BY t.priority DESC, t.ready_at, t.run_id, t.position LIMIT 1
+) AS head
+JOIN workflow_runs r ON r.id = head.run_id
+"""
+
+
+async def heads(tx: Tx) -> list[Head]:
+    """Who is first behind each key, rate and breakpoint."""
+    return [
+        Head(
+            row.held_for,
+            TaskId(row.run_id, row.position),
+            ProgramKey(row.workflow_id, row.version, row.body),
+        )
+        for row in await tx.fetch(_HEADS)
+    ]
 
 
 _ACTIVE_RUNS = """
@@ -125,9 +163,10 @@ SELECT id FROM workflow_runs
 WHERE concurrency_key = $1 AND finished_at IS NULL AND status <> 'queued' ORDER BY id
 """
 
+# Without open tasks it is a child that waits to run again: its task begins it.
 _NEXT_RUNS = """
 SELECT id FROM workflow_runs
-WHERE concurrency_key = $1 AND finished_at IS NULL AND status = 'queued' AND verdict IS NULL
+WHERE concurrency_key = $1 AND finished_at IS NULL AND status = 'queued' AND verdict IS NULL AND open > 0
 ORDER BY priority DESC, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """
 

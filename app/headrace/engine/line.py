@@ -1,0 +1,75 @@
+"""Those who stand in line behind a key or a rate: who goes next, and when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from headrace.engine import history
+from headrace.engine.admission import concurrency_key
+from headrace.engine.holding import hold_if_paused
+from headrace.engine.prepare import Execution
+from headrace.engine.program import Engine
+from headrace.graph.dispatch import Dispatch
+from headrace.graph.plan import PlanNode
+from headrace.graph.rates import interval_of
+from headrace.store import events, limits, rates
+from headrace.store.db import Tx
+from headrace.store.limits import KEY, RATE, Line
+from headrace.store.rates import Pace
+
+
+async def give_back(engine: Engine, executions: Sequence[Execution]) -> list[Dispatch]:
+    """Lets the next tasks go that wait for the keys of these, which ended or were parked.
+
+    Also for one that was parked because its key was full: the place may have come free in between.
+    """
+    keys = Counter(
+        (concurrency_key(execution, execution.node.concurrency), execution.node.concurrency.limit)
+        for execution in executions
+        if execution.node.concurrency is not None
+    )
+    lines = [Line(key, limit, count) for (key, limit), count in sorted(keys.items())]
+    return await engine.db.transact(partial(_let_next, lines)) if lines else []
+
+
+async def move_up(engine: Engine) -> list[Dispatch]:
+    """Lets go whose key has room, and brings forward who waits longer for a rate than it takes.
+
+    Processes that held a place may be gone, and tasks may have given up: nobody gives back for them. The
+    first in a line says what its limit is: versions may differ.
+    """
+    async with engine.db.transaction() as tx:
+        heads = await limits.heads(tx)
+        programs = await engine.programs.load(tx, {head.program for head in heads})
+    lines: list[Line] = []
+    paces: list[Pace] = []
+    for head in heads:
+        node = programs[head.program].plan.nodes[head.task.position]
+        lines += _lines(head.held_for, node)
+        paces += _paces(head.held_for, node)
+    if paces:
+        await engine.db.transact(partial(rates.move_up, paces=paces))
+    return await engine.db.transact(partial(_let_next, lines)) if lines else []
+
+
+def _lines(held_for: str, node: PlanNode) -> list[Line]:
+    if node.concurrency is None or not held_for.startswith(KEY):
+        return []
+    limit = node.concurrency.limit
+    return [Line(held_for.removeprefix(KEY), limit, most=limit)]
+
+
+def _paces(held_for: str, node: PlanNode) -> list[Pace]:
+    if node.rate is None or not held_for.startswith(RATE):
+        return []
+    interval = interval_of(node.rate)
+    return [Pace(held_for.removeprefix(RATE), interval, timedelta(seconds=node.rate.per) - interval)]
+
+
+async def _let_next(lines: Sequence[Line], tx: Tx) -> list[Dispatch]:
+    queued = await limits.let_next(tx, lines)
+    await events.append(tx, history.queued(queued))
+    return [one.dispatch() for one in await hold_if_paused(tx, queued)]
