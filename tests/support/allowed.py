@@ -32,12 +32,13 @@ class End(NamedTuple):
 class State(NamedTuple):
     """A run's main phase. told: those whose successors know of their end.
 
-    verdict: how the run is going to end: `cancel`, `fast`, or `ends <status>`.
+    verdict: how the run is going to end: `cancel`, `fast`, or `ends <status>`. is_asked: by a cancel.
     """
 
     statuses: tuple[str, ...]
     told: frozenset[int]
     verdict: str = ""
+    is_asked: bool = False
 
 
 @dataclass
@@ -94,7 +95,13 @@ class Allowed:
             elif status not in OPEN and place not in state.told:
                 yield from self._tell(state, place)
         if is_cancelled and not state.verdict:
-            yield _stopped(state, "cancel")
+            for verdict in self._said(state) or {"cancel"}:
+                yield _stopped(state, verdict)._replace(is_asked=True)
+
+    def _said(self, state: State) -> set[str]:
+        """How nodes have ended the run, although nobody was told yet: they were before who cancels now."""
+        done = [name for name, status in zip(self.main, state.statuses, strict=True) if status == "completed"]
+        return {f"ends {ends}" for name in done if (ends := self.scene.roles[name].ends)}
 
     def fails(self, name: str) -> bool:
         role = self.scene.roles[name]
@@ -170,7 +177,7 @@ class Allowed:
         finals = self._finals()
         tasks |= finals
         seen = {name: "cancelled" if status == "dropped" else status for name, status in tasks.items()}
-        yield End(seen, self._status(tasks, state.verdict), state.verdict == "cancel")
+        yield End(seen, self._status(tasks, state.verdict), state.is_asked)
         goes_on = bool(finals) or any(tasks[undo] != "skipped" for undo in undoes)
         if not state.verdict and goes_on:
             yield End(seen, self._status(tasks, "cancel"), was_cancelled=True)
@@ -191,7 +198,8 @@ class Allowed:
         failed = [
             name for name, status in tasks.items() if status == "failed" and not self._is_handled(name, tasks)
         ]
-        if any(name not in self.main or verdict != "ends succeeded" for name in failed):
+        is_said = verdict in ("ends succeeded", "ends cancelled")
+        if any(name not in self.main or not is_said for name in failed):
             return "failed"
         return "cancelled" if verdict in ("cancel", "ends cancelled") else "succeeded"
 

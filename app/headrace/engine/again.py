@@ -30,8 +30,9 @@ from headrace.store.ids import new_id
 async def retry_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     """Runs the failed and the cancelled part of an ended run again; completed tasks stay.
 
-    Raises NotFound, and WrongState for a run that has not failed or been cancelled, that was compensated, or
-    that a node ended.
+    Also those of a paused run, which has not ended: then it goes on, whether it runs for a task or not.
+    Raises NotFound, and WrongState for a run that has not failed or been cancelled, that was compensated,
+    that a node ended, or whose task knows of its end.
     """
     dispatches = await engine.db.transact(partial(_retry, engine, run_id))
     return dispatches + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
@@ -64,7 +65,7 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
 
 
 async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequence[TaskStatus]) -> None:
-    if run.parent is not None:
+    if run.parent is not None and run.status in RUN_ENDED:  # its task knows of its end
         raise WrongState("The run belongs to a task of another run: retry that one")
     if run.status not in RUN_ENDED and run.phase != "main":
         raise WrongState("The run is ending: its compensations or `finally` nodes are under way")
@@ -72,7 +73,7 @@ async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequenc
         raise WrongState(f"Only a failed, cancelled or paused run can be retried: this one is {run.status}")
     if TaskStatus.COMPLETED in compensations or TaskStatus.FAILED in compensations:
         raise WrongState("The run was compensated: start a rerun instead")
-    if await again.was_ended_by_node(tx, run.id):
+    if await again.endings(tx, run.id):
         raise WrongState("A node ended the run: start a rerun instead")
 
 
@@ -104,7 +105,7 @@ async def _reopen(
     notes += [history.task_reopened(task, plan.nodes[task.position].id, is_told=True) for task in told]
     await events.append(tx, [*_said(run), *notes, *history.queued(queued)])
     locked = await runs.lock(tx, [run_id])
-    parents = await holds.resume(tx, run_id)
+    parents = await holds.resume(tx, run_id) if run.status is RunStatus.PAUSED else []
     jobs: list[Dispatch] = [one.dispatch() for one in await hold_back(tx, locked, queued)]
     if parents:
         jobs.append(Release(tuple(parents)))

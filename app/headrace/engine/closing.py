@@ -17,7 +17,8 @@ from headrace.graph.ids import TaskId
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.outcome import Verdict
 from headrace.graph.plan import Plan
-from headrace.graph.states import TaskStatus
+from headrace.graph.settings import OnFailure
+from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store import events, releases, runs
 from headrace.store.db import Tx
 from headrace.store.releases import Cancelled
@@ -46,6 +47,14 @@ async def count_and_close(
     return dispatches
 
 
+async def close_if_over(engine: Engine, tx: Tx, run: LockedRun) -> list[Dispatch]:
+    """Closes a run that is not paused any more, if a failure paused it when all its tasks had ended."""
+    if run.open:
+        return []
+    program = await engine.programs.one(tx, run.program)
+    return await _next_phase(engine, tx, run, program.plan)
+
+
 async def stop_rest(tx: Tx, run: LockedRun, program: Program, verdict: Verdict) -> list[Cancelled]:
     """Decides how the run will end and cancels what has not ended of its graph."""
     plan, reason = program.plan, verdict.reason
@@ -67,6 +76,8 @@ async def stop_rest(tx: Tx, run: LockedRun, program: Program, verdict: Verdict) 
 
 
 async def _next_phase(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
+    if await _is_kept_open(tx, run, plan):
+        return []
     if run.phase == "main" and plan.compensations:
         verdict = await ending.verdict(tx, run, plan)
         jobs = await compensating.begin(tx, run, plan, verdict.status)
@@ -75,6 +86,14 @@ async def _next_phase(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> lis
     if run.phase != "finally" and plan.finals:
         return await _begin_finals(tx, run, plan)
     return await ending.finish(engine, tx, run, plan)
+
+
+async def _is_kept_open(tx: Tx, run: LockedRun, plan: Plan) -> bool:
+    """Whether somebody is to look at the failure before anything is undone and the run ends."""
+    may_wait = run.status is RunStatus.PAUSED and run.phase == "main" and run.verdict is None
+    if not may_wait or plan.on_failure is not OnFailure.PAUSE:
+        return False
+    return (await ending.verdict(tx, run, plan)).status is RunStatus.FAILED
 
 
 async def _begin_finals(tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from headrace.engine import ending, history
-from headrace.engine.closing import count_and_close, stop_rest
+from headrace.engine.closing import close_if_over, count_and_close, stop_rest
 from headrace.engine.holding import pause, unpaused
 from headrace.engine.program import Engine
 from headrace.engine.stopping import stop_dispatches
@@ -53,6 +54,8 @@ async def _stop(
     program = await engine.programs.one(tx, run.program)
     run = await unpaused(tx, run)
     cancelled = await stop_rest(tx, run, program, verdict)
+    if (said := await ending.said_by_node(tx, run.id, program.plan)) is not None and run.phase == "main":
+        await runs.set_verdict(tx, run.id, said.status, said.reason)  # it was first, and not released yet
     if run.status is RunStatus.QUEUED:  # it has no tasks yet that could end
         return await ending.finish(engine, tx, run, program.plan)
     counts = {run.id: Counter({TaskStatus.CANCELLED: len(cancelled)})}
@@ -60,11 +63,11 @@ async def _stop(
     return follows + stop_dispatches(cancelled, grace)
 
 
-async def _go_on(tx: Tx, run_id: UUID) -> list[Dispatch]:
-    await runs.turn(tx, run_id, RunStatus.RUNNING)
-    parents = await holds.resume(tx, run_id)
-    await events.append(tx, history.run_resumed(run_id))
-    return [Release(tuple(parents))] if parents else []
+async def _go_on(engine: Engine, tx: Tx, run: LockedRun) -> list[Dispatch]:
+    parents = await holds.resume(tx, run.id)
+    await events.append(tx, history.run_resumed(run.id))
+    dispatches: list[Dispatch] = [Release(tuple(parents))] if parents else []
+    return dispatches + await close_if_over(engine, tx, replace(run, status=RunStatus.RUNNING))
 
 
 async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
@@ -73,6 +76,8 @@ async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     async def work(tx: Tx) -> list[Dispatch]:
         run = (await runs.lock(tx, [run_id])).get(run_id)
         if run is None or run.status in RUN_ENDED or run.verdict is not None:
+            return []
+        if run.status is RunStatus.PAUSED:  # since it was looked at, and its clock stands
             return []
         return await _stop(engine, tx, run, Verdict(RunStatus.FAILED, "the run took longer than its timeout"))
 
@@ -98,7 +103,8 @@ async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> 
 
 
 async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
-    """Lets a paused run go on, with its children. What is due is woken by the next tick.
+    """Lets a paused run go on, with its children. What is due is woken by the next tick; one that a failure
+    paused when nothing else was left to do ends now.
 
     Raises NotFound, and WrongState for a run that is not paused. One whose children still are, because a
     process died over an earlier resume, counts as paused.
@@ -106,7 +112,7 @@ async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
 
     async def work(tx: Tx) -> list[Dispatch] | None:
         run = await _lock(tx, run_id, is_ending_too=True)  # a node may have ended it since it was paused
-        return await _go_on(tx, run_id) if run.status is RunStatus.PAUSED else None
+        return await _go_on(engine, tx, run) if run.status is RunStatus.PAUSED else None
 
     gone_on = await engine.db.transact(work)
     if gone_on is None and not await _children(engine, run_id, RunStatus.PAUSED):

@@ -16,7 +16,7 @@ from headrace.graph.json_types import JsonObject
 from headrace.graph.outcome import Verdict
 from headrace.graph.plan import Plan
 from headrace.graph.states import RunStatus
-from headrace.store import events, run_reading, runs, workflows
+from headrace.store import again, events, run_reading, runs, workflows
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 
@@ -48,7 +48,9 @@ async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
     if known.early is RunStatus.FAILED:
         return Verdict(RunStatus.FAILED, known.reason or "")
     failures = await runs.failures(tx, run.id) if known.failed else []
-    if known.early is RunStatus.SUCCEEDED:  # what its graph says no longer counts, what comes after it does
+    if await _is_said_by_node(
+        tx, run, plan, known.early
+    ):  # its graph counts no longer, what comes after it does
         failures = [one for one in failures if not plan.nodes[one.position].is_main]
     outcomes = {failure.position: failure.outcomes for failure in failures}
     met = await runs.met_joins(tx, run.id, _failed_targets(plan, outcomes))
@@ -57,6 +59,19 @@ async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
         culprit = next(one for one in failures if is_unhandled(plan, one.position, one.outcomes, met))
         return Verdict(status, f"node '{culprit.node_id}' failed")
     return Verdict(status, known.reason or "")
+
+
+async def _is_said_by_node(tx: Tx, run: LockedRun, plan: Plan, early: RunStatus | None) -> bool:
+    """Whether a node decided that the run does not fail. A cancel by people does not decide that."""
+    if early is RunStatus.CANCELLED:
+        return await said_by_node(tx, run.id, plan) is not None
+    return early is RunStatus.SUCCEEDED
+
+
+async def said_by_node(tx: Tx, run_id: UUID, plan: Plan) -> Verdict | None:
+    """What the first node of the graph said that ended the run; None when none did."""
+    said = await again.endings(tx, run_id)
+    return next((verdict for at, verdict in said.items() if plan.nodes[at].is_main), None)
 
 
 def _failed_targets(plan: Plan, outcomes: Mapping[int, str]) -> list[int]:

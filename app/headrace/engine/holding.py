@@ -28,7 +28,6 @@ async def unpaused(tx: Tx, run: LockedRun) -> LockedRun:
     """A run that is stopped is not paused any more: its compensations and `finally` nodes must run."""
     if run.status is not RunStatus.PAUSED:
         return run
-    await runs.turn(tx, run.id, RunStatus.RUNNING)
     await holds.resume(tx, run.id)
     await events.append(tx, history.run_resumed(run.id))
     return replace(run, status=RunStatus.RUNNING)

@@ -86,10 +86,10 @@ async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> lis
     as_paused, paused = await _pause_failed(tx, locked, steps)
     queued = await hold_back(tx, as_paused, queued)
     counts = {step.run.id: step.ended for step in steps}
-    going = dict(locked)
+    going = dict(as_paused)
     for step in steps:
         if (verdict := _early_verdict(step)) is not None:
-            going[step.run.id] = await unpaused(tx, step.run)
+            going[step.run.id] = await unpaused(tx, going[step.run.id])
             rest = await stop_rest(tx, step.run, step.program, verdict)
             counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
             step.stopped += rest

@@ -80,8 +80,10 @@ def _of_task(run: RunFacts, plan: Plan, node: PlanNode) -> Iterator[str]:
 
 
 def _may_begin(run: RunFacts, plan: Plan, node: PlanNode, task: TaskFacts) -> bool:
-    if not node.is_final:
+    if node.is_main:
         return task.status is not TaskStatus.PENDING
+    if not node.is_final:  # a compensation, which may have its turn yet in the phase of its own
+        return task.status is TaskStatus.PENDING or run.phase != "main"
     main_has_ended = all(run.tasks[other.position].propagated for other in plan.nodes if not other.is_final)
     return (task.status is TaskStatus.PENDING) != (main_has_ended and run.phase == "finally")
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from headrace.graph.again import Stored
 from headrace.graph.ids import TaskId
-from headrace.graph.states import REOPENS, RUN_REOPENS, TaskStatus
+from headrace.graph.outcome import Verdict
+from headrace.graph.states import REOPENS, RUN_REOPENS, RunStatus, TaskStatus
 from headrace.store.db import Tx
 from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 
@@ -20,12 +21,37 @@ async def stored(tx: Tx, run_id: UUID) -> dict[int, Stored]:
     return {row.position: Stored(TaskStatus(row.status), row.outcomes or "", row.reason) for row in rows}
 
 
-async def was_ended_by_node(tx: Tx, run_id: UUID) -> bool:
-    """Whether a node ended the run."""
-    row = await tx.row(
-        "SELECT 1 FROM workflow_tasks WHERE run_id = $1 AND ends_run IS NOT NULL LIMIT 1", run_id
-    )
-    return row is not None
+_ENDINGS = """
+SELECT position, node_id, ends_run, reason FROM workflow_tasks
+WHERE run_id = $1 AND ends_run IS NOT NULL ORDER BY finished_at, position
+"""
+
+
+async def endings(tx: Tx, run_id: UUID) -> dict[int, Verdict]:
+    """How nodes of a run said that it ends, by position; what was said first comes first."""
+    return {
+        row.position: Verdict(RunStatus(row.ends_run), row.reason or f"node '{row.node_id}' ended the run")
+        for row in await tx.fetch(_ENDINGS, run_id)
+    }
+
+
+_KEEP_CHILDREN = """
+INSERT INTO task_children (run_id, position, total, at_once, tolerated, abandons)
+SELECT $1, n.position, 0, 1, 0, false FROM unnest($2::int[]) AS n(position)
+WHERE EXISTS (SELECT FROM workflow_runs r
+              WHERE r.parent_run_id = $1 AND r.parent_position = n.position AND r.parent_run_id IS NOT NULL)
+ORDER BY n.position
+ON CONFLICT (run_id, position) DO UPDATE SET first_index = 0, total = 0, started = 0, ended = 0, failed = 0
+"""
+
+
+async def keep_children(tx: Tx, run_id: UUID, positions: Collection[int]) -> None:
+    """Gives those of the tasks that had children an empty batch: their next one takes earlier children over.
+
+    To be called before the tasks run again: it is also why they remember how far they were.
+    """
+    if positions:
+        await tx.fetch(_KEEP_CHILDREN, run_id, sorted(positions))
 
 
 _BLANK = """

@@ -42,6 +42,7 @@ SELECT run_id, position, status, attempt, delivery,
 FROM workflow_tasks
 WHERE finished_at IS NULL AND (queue_timeout IS NOT NULL OR total_timeout IS NOT NULL)
   AND ready_at IS NOT NULL AND NOT is_paused
+  AND (SELECT r.status FROM workflow_runs r WHERE r.id = run_id) <> 'paused'
   AND (ready_at + make_interval(secs => total_timeout) < clock_timestamp()
        OR (status = 'queued' AND queued_at + make_interval(secs => queue_timeout) < clock_timestamp()))
 ORDER BY run_id, position LIMIT $1
@@ -54,7 +55,10 @@ async def overdue_attempts(tx: Tx, grace: float, limit: int) -> list[Overdue]:
 
 
 async def overdue_tasks(tx: Tx, limit: int) -> list[Overdue]:
-    """Tasks that stood in the queue, or took with all their attempts, longer than they may."""
+    """Tasks that stood in the queue, or took with all their attempts, longer than they may.
+
+    A pause of their run stops these clocks.
+    """
     return [_overdue(row) for row in await tx.fetch(_CLOCKS, limit)]
 
 
@@ -121,6 +125,7 @@ async def seize(tx: Tx, overdue: Sequence[Overdue], token: int) -> list[TaskId]:
 _LATE_RUNS = """
 SELECT id FROM workflow_runs
 WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND deadline_at < clock_timestamp() AND verdict IS NULL
+  AND status <> 'paused'
 ORDER BY deadline_at LIMIT $1
 """
 

@@ -97,21 +97,34 @@ async def pause(tx: Tx, run_id: UUID) -> list[str]:
     ]
 
 
+# The history knows when the pause began; its index leads to that line from the end.
 _RESUME = """
-UPDATE workflow_tasks t SET is_paused = false
-FROM (
-  SELECT position FROM workflow_tasks
-  WHERE run_id = $1 AND is_paused ORDER BY position FOR NO KEY UPDATE
-) AS held
-WHERE t.run_id = $1 AND t.position = held.position
-RETURNING t.run_id, t.position, t.waits_for
+WITH pause AS (
+  SELECT coalesce((SELECT e.at FROM workflow_events e
+                   WHERE e.run_id = $1 AND e.type = 'run.paused' ORDER BY e.id DESC LIMIT 1),
+                  clock_timestamp()) AS at
+), run AS (
+  UPDATE workflow_runs r
+  SET status = 'running', reason = NULL, updated_at = now(),
+      deadline_at = r.deadline_at + (clock_timestamp() - p.at)
+  FROM pause p WHERE r.id = $1 AND r.status = 'paused'
+), held AS (
+  SELECT t.position, t.is_paused FROM workflow_tasks t
+  WHERE t.run_id = $1 AND t.finished_at IS NULL AND (t.is_paused OR t.total_timeout IS NOT NULL)
+  ORDER BY t.position FOR NO KEY UPDATE
+)
+UPDATE workflow_tasks t
+SET is_paused = false, ready_at = t.ready_at + (clock_timestamp() - greatest(t.ready_at, p.at))
+FROM held, pause p WHERE t.run_id = $1 AND t.position = held.position
+RETURNING t.run_id, t.position, t.waits_for, held.is_paused AS was_paused
 """
 
 
 async def resume(tx: Tx, run_id: UUID) -> list[TaskId]:
-    """Lets all that a pause held wait for its own time only: what is due wakes with the next tick.
+    """Ends the pause of a run: what it held waits for its own time only, and what is due wakes with the next
+    tick. The run's clock and those of its tasks go on where they stood.
 
     Returns the tasks that wait for children: more of those may start now. The run must be locked.
     """
     rows = await tx.fetch(_RESUME, run_id)
-    return [TaskId(row.run_id, row.position) for row in rows if row.waits_for == CHILDREN]
+    return [TaskId(row.run_id, row.position) for row in rows if row.was_paused and row.waits_for == CHILDREN]

@@ -104,7 +104,10 @@ async def insert(tx: Tx, run: NewRun) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LockedRun:
-    """A run whose row this transaction holds."""
+    """A run whose row this transaction holds.
+
+    open: tasks of its phase that had not ended when it was locked.
+    """
 
     id: UUID
     workflow_id: UUID
@@ -116,6 +119,7 @@ class LockedRun:
     parent: TaskId | None
     depth: int
     debug: JsonValue
+    open: int
 
     @property
     def program(self) -> ProgramKey:
@@ -123,7 +127,8 @@ class LockedRun:
 
 
 _LOCK = """
-SELECT id, workflow_id, version, body, status, verdict, phase, parent_run_id, parent_position, depth, debug
+SELECT id, workflow_id, version, body, status, verdict, phase, parent_run_id, parent_position, depth, debug,
+       open
 FROM workflow_runs
 WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE
 """
@@ -148,6 +153,7 @@ def _locked(row: Record) -> LockedRun:
         parent=None if row.parent_run_id is None else TaskId(row.parent_run_id, row.parent_position),
         depth=row.depth,
         debug=load(row.debug),
+        open=row.open,
     )
 
 

@@ -41,11 +41,12 @@ SELECT extract(epoch FROM min(due.at) - clock_timestamp())::float8 AS seconds FR
   SELECT min(wake_at) AS at FROM workflow_tasks WHERE status = 'waiting' AND NOT is_paused
   UNION ALL
   SELECT min(deadline_at) FROM workflow_runs
-  WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND verdict IS NULL
+  WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND verdict IS NULL AND status <> 'paused'
   UNION ALL
   SELECT min(ready_at + make_interval(secs => total_timeout)) FROM workflow_tasks
   WHERE finished_at IS NULL AND (queue_timeout IS NOT NULL OR total_timeout IS NOT NULL)
     AND ready_at IS NOT NULL AND NOT is_paused
+    AND (SELECT r.status FROM workflow_runs r WHERE r.id = run_id) <> 'paused'
 ) due
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from uuid import UUID
 
@@ -9,17 +10,21 @@ import pytest
 
 from headrace.engine import clocks
 from headrace.engine.again import retry_run
-from headrace.engine.control import cancel_run, resume_run
+from headrace.engine.control import cancel_run, pause_run, resume_run
+from headrace.engine.execute import claim
 from headrace.engine.program import Engine
+from headrace.engine.release import release
 from headrace.engine.save import create_workflow
 from headrace.engine.start import Started, StartRequest, start_run
 from headrace.engine.sweep import wake_due
 from headrace.engine.verify import verify
 from headrace.errors import InvalidDefinition, WrongState
-from headrace.graph.dispatch import RunTask, Stop
+from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.store.claims import Delivery
+from headrace.store.time_travel import skip
 from support.build import edge, node, workflow
-from support.drive import deliver, drain, run_to_end, status_of, statuses_of, tasks_of
+from support.drive import WORKER, deliver, drain, run_to_end, status_of, statuses_of, tasks_of
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -255,3 +260,156 @@ async def test_the_run_s_clock_stops_all_but_finally(engine: Engine) -> None:
         "last": "completed",
     }
     assert await verify(engine.db) == []
+
+
+def stop(status: str) -> JsonObject:
+    return node("stop", "terminate", config={"status": status, "reason": "enough"})
+
+
+async def test_a_node_s_word_counts_more_than_a_failure_before_it(engine: Engine) -> None:
+    document = workflow([fails("bad"), stop("cancelled"), node("after")], [edge("stop", "after")])
+    run = await started(engine, document)
+    jobs = {one.node_id: one for one in run.dispatches if isinstance(one, RunTask)}
+    await drain(engine, [jobs["bad"]])
+    await drain(engine, [jobs["stop"]])
+    assert await status_of(engine, run.run_id) == "cancelled"
+    assert await reason_of(engine, run.run_id) == "enough"
+    assert await verify(engine.db) == []
+
+
+async def test_a_node_s_word_counts_although_a_cancel_comes_before_its_release(engine: Engine) -> None:
+    run = await started(engine, workflow([stop("succeeded"), script("w", do="wait")], []))
+    jobs = {one.node_id: one for one in run.dispatches if isinstance(one, RunTask)}
+    release = await deliver(engine, jobs["stop"])
+    await drain(engine, [*await cancel_run(engine, run.run_id), *release])
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await reason_of(engine, run.run_id) == "enough"
+    assert await verify(engine.db) == []
+
+
+async def test_a_word_and_a_failure_in_one_release_leave_no_pause(engine: Engine) -> None:
+    document = workflow([fails("bad"), stop("succeeded"), {**node("last"), "finally": True}], [])
+    run = await started(engine, {**document, "onFailure": "pause"})
+    releases = [follows for one in run.dispatches for follows in await deliver(engine, one)]
+    tasks = [task for one in releases if isinstance(one, Release) for task in one.tasks]
+    await drain(engine, await release(engine, tasks))
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+PAUSED_AT_THE_END = {
+    **undoing("a", last=script("bad", do="fail", times=1, retryable=False)),
+    "onFailure": "pause",
+}
+PAUSED_AT_THE_END["nodes"] = [*PAUSED_AT_THE_END["nodes"], {**node("last"), "finally": True}]  # type: ignore[misc]
+
+
+async def paused_at_the_end(engine: Engine) -> UUID:
+    run_id = await run_to_end(engine, PAUSED_AT_THE_END)
+    assert await status_of(engine, run_id) == "paused"
+    assert await reason_of(engine, run_id) == "a node failed and the workflow pauses on failure"
+    statuses = await statuses_of(engine, run_id)
+    assert (statuses["bad"], statuses["undo-a"], statuses["last"]) == ("failed", "pending", "pending")
+    assert await verify(engine.db) == []
+    return run_id
+
+
+async def test_a_failure_pauses_a_run_with_nothing_left_to_do_and_a_resume_closes_it(engine: Engine) -> None:
+    run_id = await paused_at_the_end(engine)
+    await drain(engine, await resume_run(engine, run_id))
+    assert await status_of(engine, run_id) == "failed"
+    assert await reason_of(engine, run_id) == "node 'bad' failed"
+    statuses = await statuses_of(engine, run_id)
+    assert (statuses["undo-a"], statuses["last"]) == ("completed", "completed")
+    assert await verify(engine.db) == []
+
+
+async def test_a_retry_takes_up_a_run_that_a_failure_paused_at_its_end(engine: Engine) -> None:
+    run_id = await paused_at_the_end(engine)
+    await drain(engine, await retry_run(engine, run_id))
+    assert await status_of(engine, run_id) == "succeeded"
+    assert (await statuses_of(engine, run_id))["undo-a"] == "skipped"
+    assert await verify(engine.db) == []
+
+
+async def test_a_cancel_closes_a_run_that_a_failure_paused_at_its_end(engine: Engine) -> None:
+    run_id = await paused_at_the_end(engine)
+    await drain(engine, await cancel_run(engine, run_id))
+    assert await status_of(engine, run_id) == "failed"
+    assert await verify(engine.db) == []
+
+
+async def test_a_failure_during_somebody_s_pause_keeps_the_run_open(engine: Engine) -> None:
+    run = await started(engine, {**workflow([fails("bad")], []), "onFailure": "pause"})
+    release = await deliver(engine, run.dispatches[0])
+    await pause_run(engine, run.run_id)
+    await drain(engine, release)
+    assert await status_of(engine, run.run_id) == "paused"
+    assert await verify(engine.db) == []
+
+
+@pytest.mark.parametrize(("decide", "status"), [(retry_run, "succeeded"), (resume_run, "failed")])
+async def test_a_sub_workflow_that_pauses_on_failure_keeps_its_parent_waiting(
+    engine: Engine, decide: Callable[[Engine, UUID], Awaitable[list[Dispatch]]], status: str
+) -> None:
+    once = script("bad", do="fail", times=1, retryable=False)
+    await create_workflow(engine, {**workflow([once], []), "name": "inner", "onFailure": "pause"})
+    call = {**node("call", "subWorkflow", config={"workflow": "inner"}), "retry": {"maxAttempts": 1}}
+    run_id = await run_to_end(engine, workflow([call, node("after")], [edge("call", "after")]))
+    (child,) = await sql(engine.db, "SELECT id, status FROM workflow_runs WHERE parent_run_id = $1", run_id)
+    assert (child.status, await status_of(engine, run_id)) == ("paused", "running")
+    await drain(engine, await decide(engine, child.id))
+    assert await status_of(engine, run_id) == status
+    assert await verify(engine.db) == []
+
+
+async def test_a_pause_stops_the_clocks_of_a_run_and_of_its_tasks(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [script("w", {"timeouts": {"total": "1h"}}, do="wait")], "edges": []}
+    await create_workflow(engine, {**workflow(body["nodes"], []), "name": "inner", "timeout": "1h"})  # type: ignore[arg-type]
+    nodes = [
+        node("call", "subWorkflow", config={"workflow": "inner"}),
+        script("w", {"timeouts": {"total": "1h"}}, do="wait"),
+    ]
+    run = await started(engine, {**workflow(nodes, []), "timeout": "1h"})
+    await drain(engine, run.dispatches)
+    await _pass(engine, 3000)
+    await pause_run(engine, run.run_id)
+    await _pass(engine, 3000)
+    assert await clocks.enforce(engine) == []
+    await drain(engine, await resume_run(engine, run.run_id))
+    rows = await sql(engine.db, "SELECT status FROM workflow_runs")
+    assert [row.status for row in rows] == ["running"] * 2
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() + interval '1 day'")
+    assert await clocks.enforce(engine) == []
+    await _pass(engine, 500)
+    assert await clocks.enforce(engine) == []
+    await _pass(engine, 200)
+    await drain(engine, await clocks.enforce(engine))
+    assert await status_of(engine, run.run_id) == "failed"
+    assert await reason_of(engine, run.run_id) == "the run took longer than its timeout"
+    assert await verify(engine.db) == []
+
+
+async def _pass(engine: Engine, seconds: float) -> None:
+    async with engine.db.transaction() as tx:
+        await skip(tx, seconds)
+
+
+async def test_a_task_that_runs_through_a_pause_has_its_total_clock_stopped_too(engine: Engine) -> None:
+    slow = script("slow", {"timeouts": {"total": "1h"}}, do="wait")
+    run = await started(engine, workflow([slow], []))
+    (job,) = run.dispatches
+    assert isinstance(job, RunTask)
+    await claim(engine, [Delivery(job.task, 1, 1)], WORKER)
+    await pause_run(engine, run.run_id)
+    await _pass(engine, 4000)
+    await sql(engine.db, "UPDATE workflow_tasks SET started_at = now()")  # its attempt goes on, and is young
+    assert await clocks.enforce(engine) == []
+    await resume_run(engine, run.run_id)
+    assert await clocks.enforce(engine) == []
+    await _pass(engine, 3700)
+    await sql(engine.db, "UPDATE workflow_tasks SET started_at = now()")
+    await drain(engine, await clocks.enforce(engine))
+    error = (await tasks_of(engine, run.run_id))["slow"].error
+    assert error is not None
+    assert error["type"] == "TotalTimeout"
