@@ -6,16 +6,21 @@ Our own worker takes the same jobs in batches (see `task_lane`, `dependency_lane
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
+from time import perf_counter
 
 from headrace import config
 from headrace.engine import release as releasing
-from headrace.engine.execute import claim, perform
+from headrace.engine.execute import Finished, claim, perform
 from headrace.engine.settle import settle
+from headrace.errors import StoreUnavailable
 from headrace.graph.ids import TaskId
+from headrace.graph.statistics import End
 from headrace.store.claims import Delivery
+from headrace_worker.counting import Counting
 from headrace_worker.leases import Leases
-from headrace_worker.runtime import open_runtime, patiently
+from headrace_worker.runtime import Runtime, open_runtime, patiently
 
 
 def run_task(task_id: str, attempt: int, delivery: int) -> str:
@@ -43,12 +48,26 @@ async def _run_task(delivery: Delivery) -> str:
         leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, stop)
         leases.hold(execution.task, execution.claim.token)
         leases.start()
+        began = perf_counter()
         try:
-            settled = await patiently(partial(settle, runtime.engine, [await code]))
+            finished = await code
+            seconds = perf_counter() - began
+            settled = await patiently(partial(settle, runtime.engine, [finished]))
         finally:
             leases.close()
         await runtime.push(settled.dispatches)
+        if not settled.late:
+            end = settled.ends.get(execution.task, End.SUCCESS)
+            await _count(runtime, finished, seconds, end)
         return "late" if settled.late else "ok"
+
+
+async def _count(runtime: Runtime, finished: Finished, seconds: float, end: End) -> None:
+    """This process ends with its job, so it tells at once; without PostgreSQL only the figures are lost."""
+    counting = Counting()
+    counting.add(finished.execution, seconds, finished.outcome, end)
+    with suppress(StoreUnavailable):
+        await counting.tell(runtime.engine.db)
 
 
 async def _release(tasks: list[TaskId]) -> int:

@@ -53,7 +53,12 @@ async def work(settings: Settings) -> None:
         lane.open(BesideTheQueues(tasks, dependencies))
         chores = [
             asyncio.create_task(chore)
-            for chore in (tick_for_ever(runtime), _beat(runtime, lane), _hear_stops(runtime, lane))
+            for chore in (
+                tick_for_ever(runtime),
+                _beat(runtime, lane),
+                _hear_stops(runtime, lane),
+                lane.counting.tell_for_ever(runtime.engine.db),
+            )
         ]
         _log.info("worker_started", "Worker is ready to process jobs...", worker=str(runtime.worker_id))
         try:
@@ -141,6 +146,7 @@ async def _leave(runtime: Runtime, lane: TaskLane, chores: list[asyncio.Task[Non
         chore.cancel()
     await asyncio.gather(*chores, return_exceptions=True)
     await _quietly(lane.hand_back())
+    await _quietly(lane.counting.tell(runtime.engine.db))
     await _quietly(_mark(runtime, "stopped"))
     _log.info("worker_stopped")
 

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Protocol
 
 from headrace.engine.execute import (
@@ -20,14 +21,16 @@ from headrace.engine.execute import (
 )
 from headrace.engine.handover import Taker, count_successors
 from headrace.engine.prepare import Execution
-from headrace.engine.settle import settle
+from headrace.engine.settle import Settled, settle
 from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
+from headrace.graph.statistics import End
 from headrace.queues.names import RUN_TASK
 from headrace.store.claims import Delivery
 from headrace.store.workers import Load
+from headrace_worker.counting import Counting
 from headrace_worker.leases import Leases
 from headrace_worker.rq_claim import ClaimedJob
 from headrace_worker.runtime import Runtime, patiently
@@ -59,7 +62,10 @@ class Beside(Protocol):
 
 @dataclass(slots=True)
 class _Seat:
-    """A job in the lane, from its claim to its settlement. is_asked: to end its code within its grace."""
+    """A job in the lane, from its claim to its settlement.
+
+    is_asked: to end its code within its grace. began: when its code did, then seconds: how long that took.
+    """
 
     delivery: Delivery
     future: asyncio.Future[JsonValue]
@@ -68,6 +74,8 @@ class _Seat:
     finished: Finished | None = None
     stopped: bool = False
     is_asked: bool = False
+    began: float = 0.0
+    seconds: float = 0.0
 
 
 class TaskLane:
@@ -86,6 +94,7 @@ class TaskLane:
         self._background: set[asyncio.Task[None]] = set()
         self._completed = 0
         self._failed = 0
+        self.counting = Counting()
 
     def open(self, beside: Beside) -> None:
         """beside: where jobs are shown that no queue saw."""
@@ -175,8 +184,10 @@ class TaskLane:
     def _run(self, seat: _Seat, execution: Execution) -> None:
         self._seats[execution.task] = seat
         self._leases.hold(execution.task, execution.claim.token)
+        seat.began = perf_counter()
         if is_instant(execution):
             seat.finished = perform_at_once(execution, self._runtime.http)
+            seat.seconds = perf_counter() - seat.began
             self._done.append(seat)
             return
         seat.execution = execution
@@ -188,6 +199,7 @@ class TaskLane:
             self._leave(seat, execution)
             seat.future.cancel()
             return
+        seat.seconds = perf_counter() - seat.began
         seat.finished = Finished(execution, _STOPPED) if code.cancelled() else code.result()
         self._done.append(seat)
         self._settle_soon()
@@ -219,6 +231,7 @@ class TaskLane:
                 self._take(execution)
             self._settle_soon()
             self._beside.released(settled.released)
+            self._count(group, settled)
             self._end(group, set(settled.late))
         except Exception as error:
             for seat in group:
@@ -251,6 +264,17 @@ class TaskLane:
             seat.future,
         )
         self._run(seat, execution)
+
+    def _count(self, group: Sequence[_Seat], settled: Settled) -> None:
+        """For the statistics: what was recorded, each task once."""
+        counted = set(settled.late)
+        for seat in group:
+            done = seat.finished
+            if done is None or done.execution.task in counted:
+                continue
+            counted.add(done.execution.task)
+            end = settled.ends.get(done.execution.task, End.SUCCESS)
+            self.counting.add(done.execution, seat.seconds, done.outcome, end)
 
     def _end(self, group: Sequence[_Seat], late: set[TaskId]) -> None:
         for seat in group:

@@ -36,6 +36,7 @@ from headrace.api.routes import (
     schedules,
     signals,
     starts,
+    statistics,
     versions,
     webhooks,
     workers,
@@ -75,6 +76,7 @@ _ROUTERS = (
     api_templates.router,
     workers.router,
     queues.router,
+    statistics.router,
 )
 """In the order of matching: fixed paths such as `/workflows/runs` before `/workflows/{id}`."""
 

@@ -9,7 +9,9 @@ from typing import NoReturn
 import typer
 
 from headrace.cli import (
+    bulk,
     demo,
+    events,
     people,
     queues,
     run,
@@ -18,7 +20,9 @@ from headrace.cli import (
     schedules,
     server,
     stack,
+    statistics,
     verify,
+    webhooks,
     workers,
     workflows,
 )
@@ -47,13 +51,17 @@ for command in (
     run_control.rerun,
     run_control.step,
     people.signal,
+    bulk.bulk,
 ):
     runs.app.command()(command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(people.app, name="approval")
 app.add_typer(schedules.app, name="schedule")
+app.add_typer(webhooks.app, name="webhook")
+app.add_typer(events.app, name="event")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
+app.command("stats")(statistics.stats)
 app.command("api")(server.api)
 app.command("migrate")(server.migrate)
 app.command("verify")(verify.verify)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -26,6 +26,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Held, Spawned, Waiting
 from headrace.graph.retry import next_try
 from headrace.graph.states import TaskStatus
+from headrace.graph.statistics import End
 from headrace.log import Log
 from headrace.nodes.base import LogLine
 from headrace.store import claims, events
@@ -45,13 +46,15 @@ class Settled:
     """What a settlement did.
 
     dispatches: what to push. released: tasks whose successors were told in the same transaction. taken:
-    successors that this process now holds. late: tasks whose result came too late and was dropped.
+    successors that this process now holds. late: tasks whose result came too late and was dropped. ends: how
+    the attempts ended that did not succeed.
     """
 
     dispatches: Sequence[Dispatch]
     released: Sequence[TaskId]
     taken: Sequence[Execution]
     late: Sequence[TaskId]
+    ends: Mapping[TaskId, End]
 
 
 async def settle(
@@ -83,7 +86,20 @@ async def settle(
     dispatches += await give_back(engine, [entry.finished.execution for entry in written.values()])
     dispatches += [job for entry in written.values() for job in entry.begun.jobs]
     dispatches += await _make_way(engine, written.values())
-    return Settled(dispatches, handed.released, handed.taken, late)
+    return Settled(dispatches, handed.released, handed.taken, late, _ends(written))
+
+
+def _ends(written: Mapping[TaskId, _Entry]) -> dict[TaskId, End]:
+    """Of what was recorded the ordinary way: what was handed over succeeded."""
+    found = {}
+    for task, entry in written.items():
+        if entry.settlement.status is TaskStatus.FAILED:
+            found[task] = End.FAILURE
+        elif entry.settlement.waits_for == RETRY:
+            found[task] = End.RETRY
+        elif entry.settlement.status is TaskStatus.WAITING:
+            found[task] = End.PARKED
+    return found
 
 
 @dataclass(frozen=True, slots=True)

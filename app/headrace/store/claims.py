@@ -35,7 +35,8 @@ class Claim:
     """A task that this process now holds.
 
     released_by: stored by early joins only. waits_for: what it waited for when it is resumed, else None;
-    memory: what its node wanted to know again, wake: what woke it (None: its time had come).
+    memory: what its node wanted to know again, wake: what woke it (None: its time had come). waited: seconds
+    in the queue.
     """
 
     task: TaskId
@@ -48,9 +49,12 @@ class Claim:
     priority: int
     memory: JsonValue = None
     wake: JsonValue = None
+    waited: float = 0.0
 
 
-_CLAIM = """
+_WAITED = "coalesce(extract(epoch FROM t.started_at - t.queued_at), 0)::float8 AS waited"
+
+_CLAIM = f"""
 WITH wanted AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[])
     AS w(run_id, position, attempt, delivery)
@@ -64,7 +68,7 @@ WITH wanted AS (
       lease_until = clock_timestamp() + make_interval(secs => $7)
   FROM taken WHERE t.run_id = taken.run_id AND t.position = taken.position
   RETURNING t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
-            t.priority, t.memory, t.wake
+            t.priority, t.memory, t.wake, {_WAITED}
 ), history AS (
   INSERT INTO workflow_events (run_id, position, node_id, type, data)
   SELECT run_id, position, node_id, 'task.running',
@@ -93,9 +97,9 @@ async def claim(
     return [_claimed(row) for row in rows]
 
 
-_HELD = """
+_HELD = f"""
 SELECT t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.token, t.released_by, t.waits_for,
-            t.priority, t.memory, t.wake
+            t.priority, t.memory, t.wake, {_WAITED}
 FROM workflow_tasks t
 JOIN unnest($1::uuid[], $2::int[], $3::bigint[]) AS h(run_id, position, token)
   ON h.run_id = t.run_id AND h.position = t.position AND h.token = t.token
@@ -122,6 +126,7 @@ def _claimed(row: Record) -> Claim:
         row.priority,
         load(row.memory),
         load(row.wake),
+        row.waited,
     )
 
 

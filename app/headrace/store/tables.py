@@ -303,7 +303,11 @@ class IdempotencyRow(SQLModel, table=True):
 
 
 class WorkerRow(SQLModel, table=True):
-    """A worker process. `workflow_workers` is where operators look."""
+    """A worker process. `workflow_workers` is where operators look.
+
+    project: the first of its projects. busy: microseconds that code of nodes ran. cpu_percent: of one core,
+    since the last heartbeat; memory_mb: resident.
+    """
 
     __tablename__ = "workflow_workers"
     __table_args__ = (
@@ -319,6 +323,9 @@ class WorkerRow(SQLModel, table=True):
     pid: int
     state: str = Field(sa_column=Column(Text, nullable=False))
     project: str
+    projects: list[str] = Field(
+        sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{default}'"))
+    )
     queues: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     concurrency: int
     started_at: datetime = Field(sa_column=instant(default="now()"))
@@ -327,15 +334,23 @@ class WorkerRow(SQLModel, table=True):
     running: int = Field(sa_column=count())
     completed: int = Field(sa_column=count())
     failed: int = Field(sa_column=count())
+    versions: JsonValue = Field(sa_column=json())
+    busy: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    cpu_percent: float | None
+    memory_mb: float | None
 
 
 class WorkerTargetRow(SQLModel, table=True):
-    """How many worker processes a project should have; the supervisor follows it."""
+    """How many worker processes a project should have; the supervisor follows it.
+
+    generation: rises with each restart; processes of an earlier one are replaced.
+    """
 
     __tablename__ = "worker_targets"
 
     project: str = Field(primary_key=True)
     wanted: int
+    generation: int = Field(sa_column=count())
     updated_at: datetime = Field(sa_column=instant(default="now()"))
 
 
