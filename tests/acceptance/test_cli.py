@@ -110,6 +110,9 @@ def test_migrate_and_verify_find_the_running_stack(up: UpProcess) -> None:
     assert json.loads(up.cli("workflow", "list", "--json").stdout) == before
     answer = up.cli("verify")
     assert (answer.returncode, answer.stdout) == (0, "Nothing is broken.\n")
+    elsewhere = [*HEADRACE, "verify", "--data-dir", str(up.data_dir), "--json"]
+    told = subprocess.run(elsewhere, env=clean_environment(), capture_output=True, text=True, timeout=30)
+    assert (told.returncode, told.stdout) == (0, "[]\n")
 
 
 def test_a_worker_started_by_hand_joins_and_leaves(up: UpProcess) -> None:

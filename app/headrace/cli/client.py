@@ -16,7 +16,7 @@ from headrace.errors import NotFound, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.local.stack import read_running
 
-Query: TypeAlias = Mapping[str, str | int]
+Query: TypeAlias = Mapping[str, str | int | float]
 
 _SECONDS = 65.0
 """Longer than the 60 s after which the API itself answers a slow request."""
@@ -61,8 +61,9 @@ class Client:
     def get(self, path: str, query: Query | None = None) -> JsonValue:
         return self._call("GET", path, query=query)
 
-    def post(self, path: str, body: JsonValue = None) -> JsonValue:
-        return self._call("POST", path, body)
+    def post(self, path: str, body: JsonValue = None, query: Query | None = None, key: str = "") -> JsonValue:
+        """key: an Idempotency-Key."""
+        return self._call("POST", path, body, query, {"Idempotency-Key": key} if key else None)
 
     def put(self, path: str, body: JsonValue) -> JsonValue:
         return self._call("PUT", path, body)
@@ -84,9 +85,16 @@ class Client:
                 raise_refusal(answer)
             yield answer.iter_lines()
 
-    def _call(self, method: str, path: str, body: JsonValue = None, query: Query | None = None) -> JsonValue:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: JsonValue = None,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> JsonValue:
         try:
-            answer = self._http.request(method, path, json=body, params=query)
+            answer = self._http.request(method, path, json=body, params=query, headers=headers)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self.unreachable() from error
         if not answer.is_success:

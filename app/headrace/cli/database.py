@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from headrace.config import Settings
 from headrace.errors import InvalidSettings
@@ -18,6 +19,11 @@ class ServerUrls:
 
     database: str
     redis: str
+
+
+def on_data_dir(settings: Settings, data_dir: Path | None) -> Settings:
+    """The settings for this data folder, if one is given."""
+    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
 
 
 def server_urls(settings: Settings) -> ServerUrls:

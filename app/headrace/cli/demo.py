@@ -67,7 +67,9 @@ def play(client: Client, shown: Sequence[Sample], deadline: float) -> list[Playe
     deadline: on time.monotonic(). Raises TookTooLong after it.
     """
     ids = [_id_of(client, sample) for sample in shown]
-    runs = [start(client, one, sample.example_input) for one, sample in zip(ids, shown, strict=True)]
+    runs = [
+        start(client, one, {"input": sample.example_input}) for one, sample in zip(ids, shown, strict=True)
+    ]
     ended = [wait(client, run_id, deadline) for run_id in runs]
     return [Played(sample.name, run, _faults(client, run)) for sample, run in zip(shown, ended, strict=True)]
 

@@ -43,7 +43,7 @@ def read_foreign_definition(path: Path) -> JsonObject:
 
 def read_document(path: Path) -> JsonValue:
     """The JSON or YAML in a file or on stdin, `-`. Raises WrongUse."""
-    text = sys.stdin.read() if str(path) == STDIN else _text_of(path)
+    text = sys.stdin.read() if str(path) == STDIN else text_of(path)
     is_yaml = path.suffix in _YAML or (str(path) == STDIN and not text.lstrip().startswith("{"))
     return _read_yaml(text, shown(path)) if is_yaml else read_json(text, shown(path))
 
@@ -60,11 +60,11 @@ def warnings_of(definition: Definition) -> list[Problem]:
     return soundness(definition, Rules(builtin()))
 
 
-def read_input(text: str) -> JsonValue:
-    """JSON, or the JSON or YAML in the file that `@path` names. Raises WrongUse."""
+def read_input(text: str, option: str = "--input") -> JsonValue:
+    """JSON, or the JSON or YAML in the file that `@path` names. option: where it stood. Raises WrongUse."""
     if text.startswith("@"):
         return read_document(Path(text[1:]))
-    return read_json(text, "--input")
+    return read_json(text, option)
 
 
 def read_json(text: str, where: str) -> JsonValue:
@@ -100,7 +100,8 @@ def shown(path: Path) -> str:
     return "stdin" if str(path) == STDIN else str(path)
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Raises WrongUse."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

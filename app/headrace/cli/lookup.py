@@ -26,12 +26,12 @@ def all_workflows(client: Client) -> list[WorkflowLine]:
 
 def workflow_id(client: Client, name: str) -> str:
     """The id that `name` is, or the id of the one workflow with this name. Raises NotFound, WrongUse."""
-    if is_id(name):
-        return name
-    ids = ids_by_name(client, name)
-    if not ids:
-        raise NotFound(f"There is no workflow '{name}'; `headrace workflow list` shows those that are there")
-    return _only(name, ids)
+    return name if is_id(name) else id_of("workflow", name, ids_by_name(client, name))
+
+
+def workflow_names(client: Client) -> dict[str, str]:
+    """The names of all workflows by their ids."""
+    return {line.id: line.name for line in all_workflows(client)}
 
 
 def save(client: Client, definition: JsonObject) -> str:
@@ -43,7 +43,7 @@ def save(client: Client, definition: JsonObject) -> str:
     ids = ids_by_name(client, name)
     if not ids:
         return create(client, definition)
-    found = _only(name, ids)
+    found = id_of("workflow", name, ids)
     return _saved(client.put(f"/workflows/{found}", definition))
 
 
@@ -78,7 +78,10 @@ def _saved(answer: JsonValue) -> str:
     return saved.id
 
 
-def _only(name: str, ids: list[str]) -> str:
+def id_of(kind: str, name: str, ids: list[str]) -> str:
+    """The one id of what has this name. kind: what it is, as `workflow`. Raises NotFound, WrongUse."""
+    if not ids:
+        raise NotFound(f"There is no {kind} '{name}'; `headrace {kind} list` shows those that are there")
     if len(ids) > 1:
-        raise WrongUse("\n  ".join([f"Several workflows are called '{name}'; name one by its id:", *ids]))
+        raise WrongUse("\n  ".join([f"Several {kind}s are called '{name}'; name one by its id:", *ids]))
     return ids[0]

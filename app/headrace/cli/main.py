@@ -20,7 +20,6 @@ from headrace.cli import (
     schedules,
     server,
     stack,
-    statistics,
     verify,
     webhooks,
     workers,
@@ -61,7 +60,6 @@ app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="event")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
-app.command("stats")(statistics.stats)
 app.command("api")(server.api)
 app.command("migrate")(server.migrate)
 app.command("verify")(verify.verify)

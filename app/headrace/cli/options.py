@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -13,5 +14,11 @@ Url: TypeAlias = Annotated[
         help="The API to talk to; else HEADRACE_URL, the stack that runs here, http://127.0.0.1:3000.",
         show_default=False,
     ),
+]
+DataDir: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Where the data lives; else HEADRACE_DATA_DIR, .headrace.")
+]
+OfWorkflow: TypeAlias = Annotated[
+    str, typer.Option("--workflow", metavar="ID|NAME", help="Only those of this workflow.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

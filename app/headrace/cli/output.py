@@ -50,6 +50,14 @@ def print_json(value: JsonValue) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def tell(answer: JsonValue, as_json: bool, text: str) -> None:
+    """The answer for programs, or what it means for people."""
+    if as_json:
+        print_json(answer)
+    else:
+        say(text)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
     """A table, or the text `empty` when it has no rows."""
     lines = list(rows)

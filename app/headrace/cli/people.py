@@ -14,7 +14,7 @@ from headrace.cli.answers import read
 from headrace.cli.client import open_client
 from headrace.cli.documents import read_input
 from headrace.cli.options import AsJson, Url
-from headrace.cli.output import print_json, print_table, say, show_time
+from headrace.cli.output import print_json, print_table, show_time, tell
 from headrace.cli.runs import RunId, run_path
 from headrace.graph.json_types import JsonObject, JsonValue
 
@@ -140,7 +140,4 @@ def _body(by: str, **given: JsonValue) -> JsonObject:
 def _post(path: str, body: JsonObject, url: str, as_json: bool, said: str) -> None:
     with open_client(url) as client:
         answer = client.post(path, body)
-    if as_json:
-        print_json(answer)
-    else:
-        say(said)
+    tell(answer, as_json, said)

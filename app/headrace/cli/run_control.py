@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.answers import Started, read
 from headrace.cli.client import open_client
 from headrace.cli.documents import read_input
 from headrace.cli.options import AsJson, Url
-from headrace.cli.output import print_json, say
+from headrace.cli.output import tell
 from headrace.cli.runs import RunId, run_path
 from headrace.graph.json_types import JsonObject
 
@@ -35,10 +36,7 @@ def step(run: RunId, nodes: Nodes = [], url: Url = "", as_json: AsJson = False) 
     """Let what stands at breakpoints go on: these nodes, or all."""
     with open_client(url) as client:
         answer = client.post(f"{run_path(run)}/step", {"nodes": [*nodes]})
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"{run} goes on")
+    tell(answer, as_json, f"{run} goes on")
 
 
 def rerun(
@@ -56,16 +54,10 @@ def rerun(
         body["input"] = read_input(run_input)
     with open_client(url) as client:
         answer = client.post(f"{run_path(run)}/rerun", body)
-    if as_json:
-        print_json(answer)
-    elif isinstance(answer, dict):
-        say(f"Started {answer['runId']}")
+    tell(answer, as_json, f"Started {read(Started, answer).run_id}")
 
 
 def _tell(run: str, what: str, url: str, as_json: bool, said: str) -> None:
     with open_client(url) as client:
         answer = client.post(f"{run_path(run)}/{what}")
-    if as_json:
-        print_json(answer)
-    else:
-        say(said)
+    tell(answer, as_json, said)

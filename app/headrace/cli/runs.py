@@ -9,8 +9,8 @@ import typer
 from headrace.cli import lookup
 from headrace.cli.answers import ExplanationView, RunList, read
 from headrace.cli.client import open_client
-from headrace.cli.options import AsJson, Url
-from headrace.cli.output import console, print_json, print_table, say, show_span, show_time
+from headrace.cli.options import AsJson, OfWorkflow, Url
+from headrace.cli.output import console, print_json, print_table, say, show_span, show_time, tell
 from headrace.cli.run import Timeout, end
 from headrace.cli.watch import get_run, print_end, task_table
 from headrace.errors import NotFound
@@ -24,7 +24,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 
 @app.command("list")
 def list_(
-    workflow: Annotated[str, typer.Option(metavar="ID|NAME", help="Only runs of this workflow.")] = "",
+    workflow: OfWorkflow = "",
     status: Annotated[str, typer.Option(help="Only runs with this status.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     url: Url = "",
@@ -38,7 +38,7 @@ def list_(
         if workflow:
             query["workflowId"] = lookup.workflow_id(client, workflow)
         answer = client.get("/runs", query)
-        names = {} if as_json else {line.id: line.name for line in lookup.all_workflows(client)}
+        names = {} if as_json else lookup.workflow_names(client)
     if as_json:
         print_json(answer)
         return
@@ -106,14 +106,18 @@ def watch(run: RunId, timeout: Timeout = None, url: Url = "", as_json: AsJson = 
 
 
 @app.command()
-def cancel(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
+def cancel(
+    run: RunId,
+    grace: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds in which code that runs may end by itself.")
+    ] = 0,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
     """Cancel a run: what runs is stopped, what has not begun never does."""
     with open_client(url) as client:
-        answer = client.post(run_path(run) + "/cancel")
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Cancelled {run}")
+        answer = client.post(f"{run_path(run)}/cancel", query={"graceSeconds": grace} if grace else None)
+    tell(answer, as_json, f"Cancelled {run}")
 
 
 def run_path(run: str) -> str:

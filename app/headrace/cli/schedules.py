@@ -13,10 +13,8 @@ from headrace.cli import lookup
 from headrace.cli.answers import read
 from headrace.cli.client import Client, open_client
 from headrace.cli.documents import read_input
-from headrace.cli.errors import WrongUse
-from headrace.cli.options import AsJson, Url
-from headrace.cli.output import print_json, print_table, say, show_time
-from headrace.errors import NotFound
+from headrace.cli.options import AsJson, OfWorkflow, Url
+from headrace.cli.output import print_json, print_table, show_time, tell
 from headrace.graph.json_types import JsonObject
 from headrace.graph.overlap import Overlap
 
@@ -77,6 +75,12 @@ class SlotList(_Answer):
     items: list[SlotLine]
 
 
+class Added(_Answer):
+    """What a backfill did."""
+
+    added: int
+
+
 class Times(_Answer):
     """When a schedule comes next."""
 
@@ -85,7 +89,7 @@ class Times(_Answer):
 
 @app.command("list")
 def list_(
-    workflow: Annotated[str, typer.Option(metavar="ID|NAME", help="Only those of this workflow.")] = "",
+    workflow: OfWorkflow = "",
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -95,7 +99,7 @@ def list_(
         if workflow:
             query["workflowId"] = lookup.workflow_id(client, workflow)
         answer = client.get("/schedules", query)
-        names = {} if as_json else {line.id: line.name for line in lookup.all_workflows(client)}
+        names = {} if as_json else lookup.workflow_names(client)
     if as_json:
         print_json(answer)
         return
@@ -141,10 +145,7 @@ def create(
     }
     with open_client(url) as client:
         answer = client.post("/schedules", {"workflowId": lookup.workflow_id(client, workflow), **body})
-    if as_json:
-        print_json(answer)
-    else:
-        say(read(ScheduleLine, answer).id)
+    tell(answer, as_json, read(ScheduleLine, answer).id)
 
 
 @app.command()
@@ -165,11 +166,8 @@ def trigger(name: Name, overlap: Policy = None, url: Url = "", as_json: AsJson =
     with open_client(url) as client:
         body: JsonObject = {"overlap": overlap}
         answer = client.post(f"/schedules/{_id(client, name)}/trigger", body)
-    if as_json:
-        print_json(answer)
-        return
     slot = read(SlotLine, answer)
-    say(slot.run_id or f"{slot.state}: {slot.reason or 'it waits for an earlier run'}")
+    tell(answer, as_json, slot.run_id or f"{slot.state}: {slot.reason or 'it waits for an earlier run'}")
 
 
 @app.command()
@@ -185,10 +183,7 @@ def backfill(
     body: JsonObject = {"from": _utc(first), "to": _utc(end), "overlap": overlap}
     with open_client(url) as client:
         answer = client.post(f"/schedules/{_id(client, name)}/backfill", body)
-    if as_json or not isinstance(answer, dict):
-        print_json(answer)
-    else:
-        say(f"Added {answer.get('added')} slots")
+    tell(answer, as_json, f"Added {read(Added, answer).added} slots")
 
 
 @app.command()
@@ -197,10 +192,7 @@ def delete(name: Name, url: Url = "", as_json: AsJson = False) -> None:
     with open_client(url) as client:
         found = _id(client, name)
         client.delete(f"/schedules/{found}")
-    if as_json:
-        print_json({"id": found, "deleted": True})
-    else:
-        say(f"Deleted {found}")
+    tell({"id": found, "deleted": True}, as_json, f"Deleted {found}")
 
 
 @app.command("next")
@@ -213,11 +205,8 @@ def next_(
     """Show when a schedule comes next, by the clock of its zone."""
     with open_client(url) as client:
         answer = client.get(f"/schedules/{_id(client, name)}/next", {"count": count})
-    if as_json:
-        print_json(answer)
-        return
-    for moment in read(Times, answer).times:
-        say(moment.isoformat(sep=" "))
+    times = [moment.isoformat(sep=" ") for moment in read(Times, answer).times]
+    tell(answer, as_json, "\n".join(times) or "never")
 
 
 @app.command()
@@ -243,10 +232,7 @@ def slots(
 def _act(name: str, what: str, url: str, as_json: bool) -> None:
     with open_client(url) as client:
         answer = client.post(f"/schedules/{_id(client, name)}/{what}")
-    if as_json:
-        print_json(answer)
-    else:
-        say(f"Next: {read(ScheduleLine, answer).next()}")
+    tell(answer, as_json, f"Next: {read(ScheduleLine, answer).next()}")
 
 
 def _id(client: Client, name: str) -> str:
@@ -254,12 +240,7 @@ def _id(client: Client, name: str) -> str:
     if lookup.is_id(name):
         return name
     found = read(ScheduleList, client.get("/schedules", {"limit": _MOST})).items
-    ids = [one.id for one in found if one.name == name]
-    if not ids:
-        raise NotFound(f"There is no schedule '{name}'; `headrace schedule list` shows those that are there")
-    if len(ids) > 1:
-        raise WrongUse("\n  ".join([f"Several schedules are called '{name}'; name one by its id:", *ids]))
-    return ids[0]
+    return lookup.id_of("schedule", name, [one.id for one in found if one.name == name])
 
 
 def _utc(moment: datetime) -> str:

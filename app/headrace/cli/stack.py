@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -11,6 +10,8 @@ import typer
 
 from headrace import config, log
 from headrace.cli.api_functions import loader, require_safe
+from headrace.cli.database import on_data_dir
+from headrace.cli.options import DataDir
 from headrace.cli.output import say
 from headrace.cli.server import with_options
 from headrace.config import Settings
@@ -32,9 +33,6 @@ _BANNER = """
 """
 
 Workers = Annotated[int, typer.Option(min=0, max=1000, help="Worker processes.")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Where the data lives; else HEADRACE_DATA_DIR, .headrace.")
-]
 
 
 def up(
@@ -51,9 +49,7 @@ def up(
 
     PostgreSQL and Redis are started too, where DATABASE_URL and REDIS_URL name none.
     """
-    settings = with_options(host, port)
-    if data_dir is not None:
-        settings = settings.model_copy(update={"data_dir": data_dir})
+    settings = on_data_dir(with_options(host, port), data_dir)
     log.configure(settings.log_level, settings.log_json)
     _name_unknown_settings()
     require_safe(settings)

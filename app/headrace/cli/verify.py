@@ -9,9 +9,9 @@ import anyio
 import typer
 
 from headrace import config
-from headrace.cli.database import open_database
+from headrace.cli.database import on_data_dir, open_database
 from headrace.cli.errors import Exit
-from headrace.cli.options import AsJson
+from headrace.cli.options import AsJson, DataDir
 from headrace.cli.output import print_json, print_table
 from headrace.config import Settings
 from headrace.engine.verify import verify as find_broken
@@ -20,12 +20,12 @@ from headrace.store.invariants import Finding
 _COLUMNS = ("check", "count", "what is broken", "for example")
 
 
-def verify(as_json: AsJson = False) -> None:
+def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check the invariants on the live database. Exit code 0: nothing is broken.
 
     It only reads, and may be run at any time.
     """
-    findings = anyio.run(_findings, config.load())
+    findings = anyio.run(_findings, on_data_dir(config.load(), data_dir))
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     else:
