@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headrace.graph.culprits import CHILD_FAILED, MOST_OF_A_CHAIN, shortened
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 
@@ -30,6 +31,11 @@ class Answer:
     def message(self) -> str:
         """Why it did not end well."""
         return "" if self.error is None else str(self.error.get("message", self.status))
+
+    @property
+    def name(self) -> str:
+        """Its run, in a message."""
+        return f"run {self.run_id}"
 
     def as_json(self) -> JsonObject:
         return {
@@ -61,14 +67,16 @@ def _answer(one: JsonObject) -> Answer:
 
 
 def child_failed(message: str, failed: Sequence[Answer]) -> Failed:
-    """The failure of a node whose children failed. They have retries of their own: it is not repeated."""
+    """The failure of a node whose children failed. They have retries of their own: it is not repeated.
+
+    details: the first few of them, and `root`, the node of the run below where the first failure began.
+    """
     shown: list[JsonValue] = [
         {"index": one.index, "status": one.status, "error": one.message, "runId": one.run_id}
         for one in failed[:_SHOWN]
     ]
-    return Failed(
-        message,
-        kind="ChildFailed",
-        retryable=False,
-        details={"failed": len(failed), "children": shown},
-    )
+    details: JsonObject = {"failed": len(failed), "children": shown}
+    roots = [one.error["root"] for one in failed if one.error is not None and "root" in one.error]
+    if roots:
+        details["root"] = roots[0]
+    return Failed(shortened(message, MOST_OF_A_CHAIN), CHILD_FAILED, retryable=False, details=details)

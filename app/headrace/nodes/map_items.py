@@ -98,7 +98,8 @@ class MapItems(NodeType[MapConfig]):
         failed = [one for one in answers if not one.is_well]
         if len(failed) > (tolerated(config.tolerate, len(answers)) or 0):
             culprit = next((one for one in failed if one.status == "failed"), failed[0])
-            message = f"{len(failed)} of {len(answers)} items failed; item {culprit.index}: {culprit.message}"
+            counted = f"{len(failed)} of {len(answers)} items failed"
+            message = f"{counted}; item {culprit.index} ({culprit.name}): {culprit.message}"
             return child_failed(message, _culprits_first(failed))
         for one in failed[:_WARNINGS]:
             context.say("warning", f"Item {one.index} failed: {one.message}", type="info")

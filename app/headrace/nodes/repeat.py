@@ -92,7 +92,8 @@ class Repeat(NodeType[RepeatConfig]):
         (answer,) = read_answers(context.wake) or (None,)
         before = _State.read(context.memory)
         if answer is None or not answer.is_well:
-            message = f"iteration {before.done} failed: {answer.message if answer else 'it gave no answer'}"
+            which = f"iteration {before.done}" + (f" ({answer.name})" if answer else "")
+            message = f"{which} failed: {answer.message if answer else 'it gave no answer'}"
             return child_failed(message, [answer] if answer else [])
         state = before.after(answer.output, config.keep_last)
         if self._breaks(context, config, state):

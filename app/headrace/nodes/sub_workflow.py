@@ -13,6 +13,7 @@ from headrace.graph.template import resolve
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.children import child_failed, read_answers
 
+_ENDED = {"cancelled": "was cancelled"}
 _SHOWN_AS_TEXT = WithJsonSchema({"type": "string", "examples": ["30s", "5m", "1h"]})
 
 
@@ -73,5 +74,7 @@ class SubWorkflow(NodeType[SubWorkflowConfig]):
             return Failed(message, kind="Timeout", retryable=False)
         (answer,) = answers
         if not answer.is_well:
-            return child_failed(f"the workflow's run {answer.status}: {answer.message}", answers)
+            return child_failed(
+                f"{answer.name} {_ENDED.get(answer.status, answer.status)}: {answer.message}", answers
+            )
         return Done(answer.output)

@@ -66,7 +66,7 @@ async def test_the_culprit_is_named_before_those_that_were_cancelled_with_it() -
     answers = (answer(0, status="cancelled"), answer(1, status="failed"))
     failed = await MapItems().resume(told(context({}), *answers), MapConfig())
     assert isinstance(failed, Failed)
-    assert failed.message == "2 of 2 items failed; item 1: 1 is bad"
+    assert failed.message == "2 of 2 items failed; item 1 (run run 1): 1 is bad"
     assert isinstance(failed.details, dict)
     assert [one["index"] for one in _listed(failed.details["children"])] == [1, 0]
 
@@ -99,7 +99,7 @@ async def test_a_loop_fails_with_its_iteration() -> None:
     seen = told(context({}), answer(2, status="failed"), memory={"done": 2, "last": 1, "results": []})
     failed = await Repeat().resume(seen, RepeatConfig.model_validate({"for": 5}))
     assert isinstance(failed, Failed)
-    assert (failed.kind, failed.message) == ("ChildFailed", "iteration 2 failed: 2 is bad")
+    assert (failed.kind, failed.message) == ("ChildFailed", "iteration 2 (run run 2) failed: 2 is bad")
 
 
 async def test_a_loop_without_a_condition_goes_on_until_it_breaks() -> None:
