@@ -20,6 +20,7 @@ from headrace.cli import (
     schedules,
     server,
     stack,
+    statistics,
     verify,
     webhooks,
     workers,
@@ -60,6 +61,7 @@ app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="event")
 app.add_typer(workers.app, name="worker")
 app.add_typer(queues.app, name="queue")
+app.command("stats")(statistics.stats)
 app.command("api")(server.api)
 app.command("migrate")(server.migrate)
 app.command("verify")(verify.verify)
