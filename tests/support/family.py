@@ -16,9 +16,10 @@ from support.scripted import with_script
 
 
 class ItemConfig(Config):
-    """fails: indexes that fail. by: what an item is multiplied by."""
+    """fails: indexes that fail, in their first `attempts`. by: what an item is multiplied by."""
 
     fails: tuple[int, ...] = ()
+    attempts: int = 1_000_000
     by: int = 10
 
 
@@ -32,7 +33,7 @@ class Item(NodeType[ItemConfig]):
 
     async def start(self, context: NodeContext, config: ItemConfig) -> Outcome:
         index = context.scope.names.get("index")
-        if index in config.fails:
+        if index in config.fails and context.attempt <= config.attempts:
             return Failed(f"item {index} is bad", retryable=False)
         item = context.scope.names.get("item")
         return Done(item * config.by if isinstance(item, int) else item)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from uuid import UUID
 
 from headrace.engine import history, turns
 from headrace.engine.beginning import Beginning, begin
 from headrace.engine.control import resume_run, to_children
-from headrace.engine.holding import hold_back
 from headrace.engine.pinning import choose, require_kept
 from headrace.engine.program import Engine, Program
 from headrace.engine.release import release_within
+from headrace.engine.reopening import open_again
 from headrace.errors import InvalidInput, NotFound, Problem, WrongState
-from headrace.graph.again import Reopening, reopening, reused
-from headrace.graph.dispatch import Dispatch, Release, RunTask
-from headrace.graph.ids import TaskId
-from headrace.graph.join import EdgeOutcome
+from headrace.graph.again import reopening, reused
+from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.json_types import JsonValue
 from headrace.graph.plan import Plan
-from headrace.graph.states import ENDED, RUN_ENDED, RUN_REOPENS, RunStatus, TaskStatus
-from headrace.store import again, events, holds, run_reading, runs
+from headrace.graph.states import RUN_ENDED, RUN_REOPENS, RunStatus, TaskStatus
+from headrace.store import again, batches, events, family, keeping, run_reading, runs
 from headrace.store.db import Tx
+from headrace.store.family import Above
 from headrace.store.ids import new_id
 
 
@@ -39,6 +39,8 @@ async def retry_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
 
 
 async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
+    above = await family.above(tx, run_id)
+    waiting = await batches.lock(tx, [one.task for one in above[:1]])  # always before the children's runs
     locked = await runs.lock(tx, [run_id])
     if run_id not in locked:
         raise NotFound("Workflow run not found")
@@ -46,27 +48,40 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
     program = await engine.programs.one(tx, run.program)
     plan = program.plan
     tasks = await again.stored(tx, run_id)
+    if above and run.status in RUN_ENDED:
+        await _require_awaited(tx, run_id, above, waiting)
     if run.status in RUN_ENDED:
         await _require_room(tx, run, plan)
-    await _require_retryable(tx, run, [tasks[position].status for position in plan.compensations])
+    await _require_retryable(tx, run, [tasks[at].status for at in plan.compensations if at in tasks])
     if program.stored:
         await require_kept(tx, run_id)
-    failed = {at: task.outcomes for at, task in tasks.items() if task.status is TaskStatus.FAILED}
-    targets = {
-        edge.target
-        for at, letters in failed.items()
-        for edge, letter in zip(plan.out(at), letters, strict=True)
-        if letter == EdgeOutcome.FAILED
-    }
-    what = reopening(plan, tasks, await runs.met_joins(tx, run_id, sorted(targets)))
-    if not what.reopened - set(plan.finals):
+    what = reopening(plan, tasks)
+    if what.is_nothing:
         raise WrongState("There is nothing to run again: no task failed or was cancelled")
-    return await _reopen(engine, tx, run, program, what)
+    if run.parent is not None and run.status in RUN_ENDED:
+        await keeping.take_back(tx, run_id)
+    opened = await open_again(tx, run, program, what)
+    await events.append(tx, _said(run))
+    return [*opened.jobs, *await release_within(engine, opened.told, tx)]
+
+
+async def _require_awaited(
+    tx: Tx, run_id: UUID, above: Sequence[Above], waiting: Sequence[batches.Locked]
+) -> None:
+    """Raises WrongState unless the task that an ended run ran for still waits for its other children."""
+    task, node = above[0].task, above[0].node_id
+    is_awaited = any(one.is_awaited and not one.batch.is_over for one in waiting)
+    if not is_awaited or not await keeping.is_counted(tx, run_id):
+        ended = list(takewhile(lambda one: one.has_ended, above)) or above[:1]
+        raise WrongState(
+            f"The run belongs to task '{node}' of run {task.run_id}, which does not wait for it any more:"
+            f" retry run {ended[-1].task.run_id}"
+        )
+    if any(one.is_paused for one in waiting):
+        raise WrongState(f"The run belongs to run {task.run_id}, which is paused: resume that one first")
 
 
 async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequence[TaskStatus]) -> None:
-    if run.parent is not None and run.status in RUN_ENDED:  # its task knows of its end
-        raise WrongState("The run belongs to a task of another run: retry that one")
     if run.status not in RUN_ENDED and run.phase != "main":
         raise WrongState("The run is ending: its compensations or `finally` nodes are under way")
     if run.status not in RUN_REOPENS:
@@ -85,31 +100,6 @@ async def _require_room(tx: Tx, run: runs.LockedRun, plan: Plan) -> None:
     turn = await turns.ask(tx, plan, run.workflow_id, stored.input)
     if turn.is_queued or turn.outdated:
         raise WrongState(f"The key '{turn.key}' has no room for this run: retry it when another has ended")
-
-
-async def _reopen(
-    engine: Engine, tx: Tx, run: runs.LockedRun, program: Program, what: Reopening
-) -> list[Dispatch]:
-    plan, run_id = program.plan, run.id
-    ended = {at for at, task in (await again.stored(tx, run_id)).items() if task.status in ENDED}
-    compensations = dict.fromkeys(plan.compensations, 0)
-    again_at = sorted(what.reopened | compensations.keys())
-    in_degrees = {position: len(plan.into(position)) for position in what.pending} | compensations
-    queued = await again.queue_again(tx, run_id, (*what.requeued, *what.started))
-    await again.wait_again(tx, run_id, in_degrees)
-    await again.tell_again(tx, run_id, what.told)
-    await again.forget_effects(tx, run_id, again_at)
-    await again.reopen_run(tx, run_id, plan.main_size, plan.timeout)
-    notes = [history.task_reopened(TaskId(run_id, at), plan.nodes[at].id) for at in again_at if at in ended]
-    told = [TaskId(run_id, at) for at in what.told]
-    notes += [history.task_reopened(task, plan.nodes[task.position].id, is_told=True) for task in told]
-    await events.append(tx, [*_said(run), *notes, *history.queued(queued)])
-    locked = await runs.lock(tx, [run_id])
-    parents = await holds.resume(tx, run_id) if run.status is RunStatus.PAUSED else []
-    jobs: list[Dispatch] = [one.dispatch() for one in await hold_back(tx, locked, queued)]
-    if parents:
-        jobs.append(Release(tuple(parents)))
-    return jobs + await release_within(engine, told, tx)
 
 
 def _said(run: runs.LockedRun) -> list[events.Event]:

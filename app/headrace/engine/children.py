@@ -17,13 +17,14 @@ from headrace.engine.control import cancel_all
 from headrace.engine.halving import spared
 from headrace.engine.holding import hold_if_paused
 from headrace.engine.program import Engine
+from headrace.engine.reopening import open_children
 from headrace.engine.stopping import fail_run
 from headrace.graph.children import Batch
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.ids import TaskId
 from headrace.log import Log
 from headrace.store import batches, events
-from headrace.store.batches import Locked
+from headrace.store.batches import Begun, Locked
 from headrace.store.db import Tx
 
 AT_ONCE = 500
@@ -52,7 +53,7 @@ async def look(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
 
 
 async def _look(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
-    dispatches, spoilt, unwanted = await engine.db.transact(partial(_advance, engine, tasks))
+    dispatches, spoilt, unwanted = await engine.db.transact(partial(advance, engine, tasks))
     for task in spoilt:
         dispatches += await cancel_all(engine, await engine.db.transact(partial(_running, task)))
     for task in unwanted:
@@ -61,10 +62,13 @@ async def _look(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
     return dispatches
 
 
-async def _advance(
+async def advance(
     engine: Engine, tasks: Sequence[TaskId], tx: Tx
 ) -> tuple[list[Dispatch], list[TaskId], list[TaskId]]:
-    """What to push; the tasks too many of whose children have failed; those that want none any more."""
+    """Counts the news of tasks and starts their next children, or wakes them.
+
+    Returns what to push; the tasks too many of whose children have failed; those that want none any more.
+    """
     locked = await batches.lock(tx, tasks)
     awaited = [one for one in locked if one.is_awaited]
     news = await batches.report(tx, awaited) if awaited else {}
@@ -93,17 +97,26 @@ async def _begin_next(engine: Engine, tx: Tx, locked: Locked, batch: Batch) -> t
     """Starts as many of the next children as may run."""
     dispatches: list[Dispatch] = []
     while count := batch.to_start():
-        begun = await batches.begin_next(tx, locked, batch, count)
-        batch = batch.begun(count, gone=count - len(begun))
-        if begun:
-            keys = {one.id: one.program for one in begun}
-            programs = await engine.programs.load(tx, keys.values())
-            dispatches += await add_tasks_to_all(tx, programs, keys, begun[0].priority)
-            for key, program in programs.items():
-                if program.plan.timeout is not None:
-                    ids = [run_id for run_id in keys if keys[run_id] == key]
-                    await batches.set_deadlines(tx, ids, program.plan.timeout)
+        turns = await batches.begin_next(tx, locked, batch, count)
+        batch = batch.begun(count, gone=count - len(turns.begun) - turns.well, well=turns.well)
+        dispatches += await _begin(engine, tx, [one for one in turns.begun if not one.runs_again])
+        dispatches += await open_children(engine, tx, [one.id for one in turns.begun if one.runs_again])
     return batch, dispatches
+
+
+async def _begin(engine: Engine, tx: Tx, begun: Sequence[Begun]) -> list[Dispatch]:
+    """Gives children their tasks."""
+    if not begun:
+        return []
+    keys = {one.id: one.program for one in begun}
+    programs = await engine.programs.load(tx, keys.values())
+    is_debugged = any(one.is_debugged for one in begun)
+    dispatches = await add_tasks_to_all(tx, programs, keys, begun[0].priority, is_debugged=is_debugged)
+    for key, program in programs.items():
+        if program.plan.timeout is not None:
+            ids = [run_id for run_id in keys if keys[run_id] == key]
+            await batches.set_deadlines(tx, ids, program.plan.timeout)
+    return dispatches
 
 
 async def _drop_rest(tx: Tx, locked: Locked, batch: Batch) -> Batch:

@@ -71,9 +71,10 @@ async def settle(
     # A job that stood in the queue twice may have run its task twice in this process: one answer counts.
     once = {one.execution.task: one for one in finished}
     entries = [_readable(one, jitter()) for one in once.values()]
-    handed = await _hand_over(engine, [entry for entry in entries if _is_quick(entry)], taker)
+    quick = [entry for entry in entries if _is_quick(entry)]
+    handed = await _hand_over(engine, quick, taker)
     done = {*handed.released, *handed.settled}
-    slow = entries if handed is _NOTHING else [entry for entry in entries if not _is_quick(entry)]
+    slow = entries if handed is _NOTHING else _without(entries, quick)
     written = await in_halves(slow, partial(_write, engine), _refused)
     late = [entry.settlement.task for entry in entries if entry.settlement.task not in done | written.keys()]
     ended = [entry.settlement.task for entry in written.values() if _is_news(entry)]
@@ -111,6 +112,11 @@ class _Entry:
     events: Sequence[events.Event]
     spawning: Spawning | None = None
     begun: Begun = NOTHING_BEGUN
+
+
+def _without(entries: Sequence[_Entry], gone: Sequence[_Entry]) -> list[_Entry]:
+    tasks = {entry.settlement.task for entry in gone}
+    return [entry for entry in entries if entry.settlement.task not in tasks]
 
 
 def _is_quick(entry: _Entry) -> bool:
@@ -271,6 +277,7 @@ def _ended_badly(execution: Execution, failure: Failed) -> tuple[claims.Settleme
         error=error,
         input=execution.scope.input if is_handled else None,
         reason=failure.message,
+        memory=execution.claim.memory if execution.claim.waits_for == CHILDREN else None,
     )
     return settlement, resolution.warnings
 

@@ -8,15 +8,18 @@ from uuid import UUID
 
 from headrace.engine import history, turns
 from headrace.engine.beginning import add_tasks_to_all
+from headrace.engine.children import advance
 from headrace.engine.pinning import choose
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine, Program
 from headrace.engine.starting import StartRequest, require_input, start_within
+from headrace.engine.taking_over import take_over
 from headrace.engine.turns import Turn
 from headrace.errors import HeadraceError
-from headrace.graph.bodies import path_into
+from headrace.graph.bodies import path_into, within
 from headrace.graph.children import DEEPEST, MOST_TASKS, Batch
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.holding import Debug
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outcome import Child, Spawned
@@ -75,7 +78,8 @@ _NO_TURN = Turn()
 class _Family:
     """What is to be started for one task. keys: what each of its children executes, in their order.
 
-    turn: of an only child, at its workflow's concurrency key.
+    turn: of an only child, at its workflow's concurrency key. taken: indexes of children that an earlier
+    attempt left and that are used again.
     """
 
     spawning: Spawning
@@ -83,14 +87,21 @@ class _Family:
     keys: Sequence[ProgramKey]
     programs: Mapping[ProgramKey, Program]
     turn: Turn = _NO_TURN
+    taken: frozenset[int] = frozenset()
 
     @property
     def task(self) -> TaskId:
         return self.spawning.task
 
     @property
+    def wanted(self) -> list[tuple[Child, ProgramKey]]:
+        return list(zip(self.spawning.spawned.children, self.keys, strict=True))
+
+    @property
     def size(self) -> int:
-        return sum(len(self.programs[key].plan.nodes) for key in self.keys)
+        """How many tasks are to be made."""
+        new = (key for child, key in self.wanted if child.index not in self.taken)
+        return sum(len(self.programs[key].plan.nodes) for key in new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +131,14 @@ async def spawn(
     """
     parents = await children.parents(tx, [one.task for one in spawnings]) if spawnings else {}
     families = [await _pinned_family(engine, tx, one, parents[one.task]) for one in spawnings]
+    left = {one.task: await _leave_behind(tx, one, earlier.get(one.task)) for one in families}
+    families = [await _taking_over(engine, tx, one, earlier.get(one.task)) for one in families]
     await _count(tx, families)
     begun = {}
     for family in families:
-        is_over = family.task not in earlier or earlier[family.task].is_over
-        left = [] if is_over else await _leave_behind(tx, family.task)
         is_detached = family.spawning.detached_id is not None
-        new = await (_detach(engine, tx, family) if is_detached else _begin(tx, family))
-        begun[family.task] = replace(new, outdated=[*new.outdated, *left])
+        new = await (_detach(engine, tx, family) if is_detached else _begin(engine, tx, family))
+        begun[family.task] = replace(new, outdated=[*new.outdated, *left[family.task]])
     return begun
 
 
@@ -200,13 +211,27 @@ async def _count(tx: Tx, families: Sequence[_Family]) -> None:
             raise TooMany(f"the run would have {total} tasks below it, more than the limit of {MOST_TASKS}")
 
 
-async def _leave_behind(tx: Tx, task: TaskId) -> list[UUID]:
+async def _leave_behind(tx: Tx, family: _Family, earlier: Batch | None) -> list[UUID]:
     """Children of an earlier attempt that have not ended: they count for nothing. Returns those to stop."""
+    task = family.task
+    if earlier is None or (earlier.is_over and not earlier.takes_over):
+        return []
+    if earlier.takes_over and family.spawning.spawned.abandons:
+        await batches.disown(tx, task)
+        return []
     dropped = await batches.drop(tx, task)
     await events.append(tx, history.runs_dropped(dropped, batches.NOT_STARTED))
     left = await batches.active(tx, task, MOST_TASKS)
     await batches.disown(tx, task)
     return left
+
+
+async def _taking_over(engine: Engine, tx: Tx, family: _Family, earlier: Batch | None) -> _Family:
+    """A family of a task that runs again in place uses what its earlier children did."""
+    if earlier is None or not earlier.takes_over or family.spawning.detached_id is not None:
+        return family
+    taken = await take_over(engine, tx, family.task, family.wanted, is_full=family.turn.is_queued)
+    return replace(family, taken=taken)
 
 
 async def _detach(engine: Engine, tx: Tx, family: _Family) -> Begun:
@@ -225,24 +250,31 @@ async def _detach(engine: Engine, tx: Tx, family: _Family) -> Begun:
     return Begun(started.dispatches, started.outdated)
 
 
-async def _begin(tx: Tx, family: _Family) -> Begun:
+async def _begin(engine: Engine, tx: Tx, family: _Family) -> Begun:
     spawned, parent = family.spawning.spawned, family.parent
     batch = Batch(len(spawned.children), spawned.at_once, spawned.tolerated)
-    count = batch.to_start()
+    count = 0 if family.taken else batch.to_start()
     first = min(child.index for child in spawned.children)
     await batches.put(tx, family.task, first, batch.begun(count), spawned.abandons)
     new = _new_children(family, count)
-    await children.insert(tx, family.task, parent, new, _mocks(family.spawning.execution))
+    node = family.spawning.execution.node.id
+    debug = Debug.read(parent.debug).within(node).as_stored()
+    given = children.Given(within(family.spawning.execution.run.mocks, node) or None, debug)
+    await children.insert(tx, family.task, parent, new, given)
     await events.append(tx, [history.run_queued(one.id) for one in new if one.is_queued])
+    if family.taken:
+        jobs, _, _ = await advance(engine, [family.task], tx)
+        return Begun(jobs, family.turn.outdated)
     ready = {one.id: one.program for one in new if not one.is_queued}
-    jobs = await add_tasks_to_all(tx, family.programs, ready, parent.priority)
+    jobs = await add_tasks_to_all(tx, family.programs, ready, parent.priority, is_debugged=debug is not None)
     return Begun(jobs, family.turn.outdated)
 
 
 def _new_children(family: _Family, ready: int) -> list[NewChild]:
     """The rows of all children; all but the first `ready` wait for their turn."""
     new = []
-    for number, (child, key) in enumerate(zip(family.spawning.spawned.children, family.keys, strict=True)):
+    wanted = [(child, key) for child, key in family.wanted if child.index not in family.taken]
+    for number, (child, key) in enumerate(wanted):
         plan = family.programs[key].plan
         text = dump_optional(child.input)
         new.append(
@@ -261,10 +293,3 @@ def _new_children(family: _Family, ready: int) -> list[NewChild]:
     if sum(size_of(one.input or "") for one in new) > INPUT_LIMIT:
         raise SpawnRefused(f"the children's inputs have more than {INPUT_LIMIT // 1024**2} MiB together")
     return new
-
-
-def _mocks(execution: Execution) -> JsonObject | None:
-    """Answers for the nodes of a body: those that are named `<node>/<node in its body>`."""
-    prefix = f"{execution.node.id}/"
-    mocks = execution.run.mocks
-    return {name[len(prefix) :]: mocks[name] for name in mocks if name.startswith(prefix)} or None

@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from headrace.graph.decide import LOST_RACE, is_unhandled
 from headrace.graph.join import EdgeOutcome
 from headrace.graph.plan import Plan
-from headrace.graph.states import TaskStatus
+from headrace.graph.states import ENDED, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How a task of an ended run stands. outcomes: of its out-edges."""
+    """How a task of an ended run stands. outcomes: of its out-edges.
+
+    is_met: a join that was met early. ends_run: its node ended the run.
+    """
 
     status: TaskStatus
     outcomes: str
     reason: str | None = None
+    is_met: bool = False
+    ends_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,11 @@ class Reopening:
     def reopened(self) -> frozenset[int]:
         return frozenset((*self.requeued, *self.started, *self.pending))
 
+    @property
+    def is_nothing(self) -> bool:
+        """Nothing of the graph runs again, nor is there an end of it to look at once more."""
+        return not (self.requeued or self.started or self.told)
+
 
 _MAY_WAIT_AGAIN = (
     TaskStatus.PENDING,
@@ -46,12 +56,24 @@ _MAY_WAIT_AGAIN = (
 )
 
 
-def reopening(plan: Plan, tasks: Mapping[int, Stored], met: frozenset[int]) -> Reopening:
+def can_reopen(plan: Plan, tasks: Mapping[int, Stored]) -> bool:
+    """Whether an ended run can go on in place: nothing of it was undone, and no node ended it."""
+    undone = (TaskStatus.COMPLETED, TaskStatus.FAILED)
+    if not tasks or any(tasks[at].status in undone for at in plan.compensations):
+        return False
+    if any(task.ends_run for task in tasks.values()):
+        return False
+    return not reopening(plan, tasks).is_nothing
+
+
+def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
     """What a retry in place of an ended run does: completed tasks stay, and so do handled failures.
 
     Failed tasks that nobody handled run again, and what did not run because of them or of the end of the run
-    waits again. A join that was met keeps its losers cancelled. met: positions of joins that were met.
+    waits again. A join that was met keeps its losers cancelled. Where nothing of the graph failed, as in a
+    run that was stopped after its last task, its ends count once more, and `finally` nodes run again.
     """
+    met = frozenset(position for position, task in tasks.items() if task.is_met)
     failed = {
         position
         for position, task in tasks.items()
@@ -73,12 +95,22 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored], met: frozenset[int]) -> R
     started = {position for position in waiting if plan.nodes[position].is_main and not plan.into(position)}
     again = failed | waiting
     told = {edge.source for position in waiting for edge in plan.into(position)} - again
+    if not again - set(plan.finals):
+        told |= _leaves(plan, tasks)
     return Reopening(
         tuple(sorted(failed)),
         tuple(sorted(started)),
         tuple(sorted(waiting - started)),
         tuple(sorted(told)),
     )
+
+
+def _leaves(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:
+    """The last tasks of a graph all of whose tasks have ended; none while one has not."""
+    main = {position for position in tasks if plan.nodes[position].is_main}
+    if any(tasks[position].status not in ENDED for position in main):
+        return set()
+    return {position for position in main if not plan.out(position)}
 
 
 _REUSABLE = (TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.FAILED)

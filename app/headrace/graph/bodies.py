@@ -6,10 +6,15 @@ takes one node out of its graph.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from headrace.errors import NotFound
 from headrace.graph.definition import Definition, Node, parse
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.plan import BODY
+
+Named = TypeVar("Named")
 
 ALONE = "="
 """Before a node's id: the node alone, without its edges."""
@@ -29,6 +34,22 @@ def path_into(path: str, node_id: str) -> str:
 def path_of_one(node_id: str) -> str:
     """The path of one node of a workflow, alone."""
     return ALONE + _escaped(node_id)
+
+
+def within(named: Mapping[str, Named], node_id: str) -> dict[str, Named]:
+    """What is named in the body of a node, as it is named there: `node` of `map/node`."""
+    prefix = f"{_escaped(node_id)}/"
+    return {name[len(prefix) :]: one for name, one in named.items() if name.startswith(prefix)}
+
+
+def names_node(node_id: str) -> frozenset[str]:
+    """How a node of a graph is named in that graph; the last part of a path is escaped."""
+    return frozenset((node_id, _escaped(node_id)))
+
+
+def split(path: str) -> tuple[str, ...]:
+    """The ids of the nodes that a path names, outermost first."""
+    return tuple(_plain(part) for part in path.split("/"))
 
 
 def body_at(definition: Definition, path: str) -> Definition:

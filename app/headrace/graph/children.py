@@ -45,9 +45,16 @@ class Batch:
         """After that many more have ended, `failed` of them badly."""
         return replace(self, ended=self.ended + ended, failed=self.failed + failed)
 
-    def begun(self, count: int, gone: int = 0) -> Batch:
-        """After the next `count` were started. gone: those of them that were cancelled before their turn."""
-        return replace(self, started=self.started + count).reported(gone, gone)
+    @property
+    def takes_over(self) -> bool:
+        """It has no children of its own yet: its task runs again, and keeps those that it had."""
+        return self.total == 0
+
+    def begun(self, count: int, gone: int = 0, well: int = 0) -> Batch:
+        """After the next `count` were started. gone: those of them that were cancelled before their turn;
+        well: those that an earlier attempt of the task has left, and that ended well.
+        """
+        return replace(self, started=self.started + count).reported(gone + well, gone)
 
     def dropped(self) -> Batch:
         """After all that had not started were cancelled."""

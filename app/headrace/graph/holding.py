@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headrace.graph.bodies import names_node, within
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RunStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Debug:
-    """How a run is debugged. breakpoints: ids of nodes before which it stops. steps: it stops before each."""
+    """How a run is debugged. breakpoints: paths of nodes before which it stops. steps: it stops before each.
+
+    A node of a body is named by its path: `map/node`. See `headrace.graph.bodies`.
+    """
 
     breakpoints: frozenset[str] = frozenset()
     steps: bool = False
@@ -27,8 +31,16 @@ class Debug:
     def as_json(self) -> JsonObject:
         return {"breakpoints": [*sorted(self.breakpoints)], "steps": self.steps}
 
+    def as_stored(self) -> JsonObject | None:
+        """None when nothing stops."""
+        return None if self == Debug() else self.as_json()
+
+    def within(self, node_id: str) -> Debug:
+        """How the runs of a node's body are debugged."""
+        return Debug(frozenset(within(dict.fromkeys(self.breakpoints), node_id)), self.steps)
+
     def stops_before(self, node_id: str) -> bool:
-        return self.steps or node_id in self.breakpoints
+        return self.steps or not self.breakpoints.isdisjoint(names_node(node_id))
 
 
 @dataclass(frozen=True, slots=True)

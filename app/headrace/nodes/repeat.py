@@ -86,7 +86,8 @@ class Repeat(NodeType[RepeatConfig]):
         yield from rule_problems(config.break_when, "breakWhen")
 
     async def start(self, context: NodeContext, config: RepeatConfig) -> Outcome:
-        return self._go_on(context, config, _State())
+        # Run again in place after a failure, it remembers the iterations that ended well.
+        return self._go_on(context, config, _State.read(context.memory))
 
     async def resume(self, context: NodeContext, config: RepeatConfig) -> Outcome:
         (answer,) = read_answers(context.wake) or (None,)

@@ -12,13 +12,28 @@ from headrace.graph.states import REOPENS, RUN_REOPENS, RunStatus, TaskStatus
 from headrace.store.db import Tx
 from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 
-_STORED = "SELECT position, status, outcomes, reason, ends_run FROM workflow_tasks WHERE run_id = $1"
+StoredTasks = dict[int, Stored]
+"""The tasks of a run by position."""
+
+_STORED = """
+SELECT run_id, position, status, outcomes, reason, released_by IS NOT NULL AS is_met,
+       ends_run IS NOT NULL AS ends_run
+FROM workflow_tasks WHERE run_id = ANY($1)
+"""
 
 
-async def stored(tx: Tx, run_id: UUID) -> dict[int, Stored]:
+async def stored(tx: Tx, run_id: UUID) -> StoredTasks:
     """How all tasks of a run stand, by position."""
-    rows = await tx.fetch(_STORED, run_id)
-    return {row.position: Stored(TaskStatus(row.status), row.outcomes or "", row.reason) for row in rows}
+    return (await stored_of(tx, [run_id])).get(run_id, {})
+
+
+async def stored_of(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, StoredTasks]:
+    """The same for several runs; one without tasks is missing."""
+    found: dict[UUID, StoredTasks] = {}
+    for row in await tx.fetch(_STORED, list(run_ids)):
+        task = Stored(TaskStatus(row.status), row.outcomes or "", row.reason, row.is_met, row.ends_run)
+        found.setdefault(row.run_id, {})[row.position] = task
+    return found
 
 
 _ENDINGS = """
@@ -56,8 +71,9 @@ async def keep_children(tx: Tx, run_id: UUID, positions: Collection[int]) -> Non
 
 _BLANK = """
     outcomes = NULL, output = NULL, output_ref = NULL, error = NULL, reason = NULL, caused_by = NULL,
-    input = NULL, memory = NULL, wake = NULL, waits_for = NULL, lost = 0, finished_at = NULL,
-    propagated = false
+    input = NULL, wake = NULL, waits_for = NULL, lost = 0, finished_at = NULL, propagated = false,
+    memory = CASE WHEN EXISTS (SELECT FROM task_children c WHERE c.run_id = t.run_id
+                               AND c.position = t.position AND c.total = 0) THEN t.memory END
 """
 
 _QUEUE_AGAIN = f"""
@@ -86,8 +102,9 @@ WHERE t.run_id = $1 AND t.position = n.position AND t.status = ANY($4)
 
 async def wait_again(tx: Tx, run_id: UUID, in_degrees: Mapping[int, int]) -> None:
     """Ended -> pending, with counters as at the start. in_degrees: by position."""
-    # One that is pending still is counted anew too: its parents are told again.
-    may = [*_reopened_from(TaskStatus.PENDING), TaskStatus.PENDING.value]
+    # One that is pending still is counted anew too: its parents are told again. Of the failed, only `finally`
+    # nodes wait again.
+    may = [*_reopened_from(TaskStatus.PENDING), TaskStatus.PENDING.value, TaskStatus.FAILED.value]
     await tx.fetch(_WAIT_AGAIN, run_id, list(in_degrees), list(in_degrees.values()), may)
 
 
@@ -131,8 +148,11 @@ WHERE r.id = $1 AND r.status = ANY($2)
 
 
 async def reopen_run(tx: Tx, run_id: UUID, main_size: int, timeout: float | None) -> None:
-    """failed | cancelled -> running; its counters are made anew from its tasks. timeout: seconds."""
-    may = sorted(status.value for status in RUN_REOPENS)
+    """failed | cancelled -> running; its counters are made anew from its tasks. timeout: seconds.
+
+    A child whose turn to run again has come is running already.
+    """
+    may = sorted(status.value for status in (*RUN_REOPENS, RunStatus.RUNNING))
     await tx.fetch(_REOPEN, run_id, may, timeout, main_size)
 
 

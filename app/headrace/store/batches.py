@@ -158,38 +158,58 @@ async def report(tx: Tx, locked: Sequence[Locked]) -> dict[TaskId, tuple[int, in
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A child whose turn has come. It has no tasks yet."""
+    """A child whose turn has come. It has no tasks yet, unless it runs again. debug: breakpoints."""
 
     id: UUID
     program: ProgramKey
     priority: int
+    runs_again: bool
+    is_debugged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The next children. well: of the others, how many have ended well: an earlier attempt left them."""
+
+    begun: Sequence[Begun]
+    well: int
 
 
 _BEGIN = """
 WITH next AS (
-  SELECT id, status = 'queued' AS is_queued FROM workflow_runs
+  SELECT id, status = 'queued' AS is_queued, open = 0 AS runs_again FROM workflow_runs
   WHERE parent_run_id = $1 AND parent_position = $2 AND child_index >= $3 AND child_index < $4
     AND parent_run_id IS NOT NULL AND NOT is_reported
   ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE workflow_runs r
 SET status = CASE WHEN next.is_queued THEN 'running' ELSE r.status END,
-    started_at = CASE WHEN next.is_queued THEN now() ELSE r.started_at END,
+    started_at = CASE WHEN next.is_queued AND NOT next.runs_again THEN now() ELSE r.started_at END,
     is_reported = NOT next.is_queued, updated_at = now()
 FROM next WHERE r.id = next.id
-RETURNING r.id, r.workflow_id, r.version, r.body, r.priority, r.child_index, next.is_queued
+RETURNING r.id, r.workflow_id, r.version, r.body, r.priority, r.child_index, r.status,
+          r.debug IS NOT NULL AS is_debugged, next.is_queued, next.runs_again
 """
 
 
-async def begin_next(tx: Tx, locked: Locked, batch: Batch, count: int) -> list[Begun]:
-    """queued -> running for the next `count` children; those that are missing were cancelled in the queue."""
+async def begin_next(tx: Tx, locked: Locked, batch: Batch, count: int) -> Turns:
+    """queued -> running for the next `count` children; those that are missing were cancelled in the queue, or
+    have ended well before.
+    """
     first = locked.first_index + batch.started
     rows = await tx.fetch(_BEGIN, locked.task.run_id, locked.task.position, first, first + count)
-    return [
-        Begun(row.id, ProgramKey(row.workflow_id, row.version, row.body), row.priority)
+    begun = [
+        Begun(
+            id=row.id,
+            program=ProgramKey(row.workflow_id, row.version, row.body),
+            priority=row.priority,
+            runs_again=row.runs_again,
+            is_debugged=row.is_debugged,
+        )
         for row in sorted(rows, key=lambda row: row.child_index)
         if row.is_queued
     ]
+    return Turns(begun, sum(row.status == RunStatus.SUCCEEDED for row in rows))
 
 
 async def set_deadlines(tx: Tx, run_ids: Sequence[UUID], seconds: float) -> None:

@@ -19,7 +19,7 @@ from headrace.store.runs import ProgramKey
 class ParentFacts:
     """What a child gets from its parent. root_id: the run above all others. depth: of the parent's run.
 
-    pins: hashes of the stored activities that the parent's run uses, by name.
+    pins: hashes of the stored activities that the parent's run uses, by name. debug: of its run.
     """
 
     program: ProgramKey
@@ -27,6 +27,7 @@ class ParentFacts:
     depth: int
     root_id: UUID
     pins: Mapping[str, str]
+    debug: JsonValue = None
 
 
 _PARENTS = """
@@ -35,7 +36,8 @@ WITH RECURSIVE up AS (
   UNION
   SELECT up.run_id, r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
 )
-SELECT t.run_id, t.position, t.priority, r.workflow_id, r.version, r.body, r.depth, r.pins, up.id AS root_id
+SELECT t.run_id, t.position, t.priority, r.workflow_id, r.version, r.body, r.depth, r.pins, r.debug,
+       up.id AS root_id
 FROM unnest($1::uuid[], $2::int[]) AS n(run_id, position)
 JOIN workflow_tasks t USING (run_id, position)
 JOIN workflow_runs r ON r.id = t.run_id
@@ -53,6 +55,7 @@ async def parents(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, ParentFacts]:
             depth=row.depth,
             root_id=row.root_id,
             pins=pins.read(row.pins),
+            debug=load(row.debug),
         )
         for row in await tx.fetch(_PARENTS, *_columns(tasks))
     }
@@ -105,15 +108,26 @@ class NewChild:
     concurrency_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What children are given alike. mocks: answers of nodes that are not run. debug: breakpoints."""
+
+    mocks: JsonValue = None
+    debug: JsonValue = None
+
+
+NOTHING_GIVEN = Given()
+
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, body, input, open, total, status, priority, deadline_at,
                            mocks, parent_run_id, parent_position, child_index, depth, concurrency_key,
-                           pins)
+                           pins, debug)
 SELECT n.id, n.workflow_id, n.version, n.body, n.input::jsonb, n.open, n.total,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'running' END, $3,
        CASE WHEN NOT n.is_queued OR n.concurrency_key IS NOT NULL
             THEN now() + make_interval(secs => n.timeout) END,
-       $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key, $17::text::jsonb
+       $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key, $17::text::jsonb,
+       $18::text::jsonb
 FROM unnest($6::uuid[], $7::int[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::int[], $13::int[],
             $14::float8[], $15::bool[], $16::text[])
      AS n(id, child_index, workflow_id, version, body, input, open, total, timeout, is_queued,
@@ -122,16 +136,16 @@ FROM unnest($6::uuid[], $7::int[], $8::uuid[], $9::int[], $10::text[], $11::text
 
 
 async def insert(
-    tx: Tx, task: TaskId, parent: ParentFacts, new: Sequence[NewChild], mocks: JsonValue = None
+    tx: Tx, task: TaskId, parent: ParentFacts, new: Sequence[NewChild], given: Given = NOTHING_GIVEN
 ) -> None:
-    """Adds runs for a task. mocks: answers of nodes that are not run."""
+    """Adds runs for a task."""
     await tx.fetch(
         _INSERT,
         task.run_id,
         task.position,
         parent.priority,
         parent.depth + 1,
-        dump_optional(mocks),
+        dump_optional(given.mocks),
         [one.id for one in new],
         [one.index for one in new],
         [one.program.workflow_id for one in new],
@@ -144,6 +158,7 @@ async def insert(
         [one.is_queued for one in new],
         [one.concurrency_key for one in new],
         dump_optional(dict(parent.pins) or None),
+        dump_optional(given.debug),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.store.codec import load
 from headrace.store.db import Tx
@@ -24,6 +25,38 @@ SELECT id FROM below
 async def descendants(tx: Tx, run_id: UUID) -> list[UUID]:
     """All runs below a run, however deep."""
     return [row.id for row in await tx.fetch(_DESCENDANTS, run_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A task that a run runs for, directly or not. has_ended: the run that it is a task of."""
+
+    task: TaskId
+    node_id: str
+    has_ended: bool
+
+
+_ABOVE = """
+WITH RECURSIVE up AS (
+  SELECT parent_run_id AS run_id, parent_position AS position, 1 AS level
+  FROM workflow_runs WHERE id = $1 AND parent_run_id IS NOT NULL
+  UNION ALL
+  SELECT r.parent_run_id, r.parent_position, up.level + 1
+  FROM up JOIN workflow_runs r ON r.id = up.run_id WHERE r.parent_run_id IS NOT NULL
+)
+SELECT up.run_id, up.position, t.node_id, r.finished_at IS NOT NULL AS has_ended
+FROM up JOIN workflow_runs r ON r.id = up.run_id
+JOIN workflow_tasks t ON t.run_id = up.run_id AND t.position = up.position
+ORDER BY up.level
+"""
+
+
+async def above(tx: Tx, run_id: UUID) -> list[Above]:
+    """The tasks that a run runs for, the next one first; none for a run that somebody started."""
+    return [
+        Above(TaskId(row.run_id, row.position), row.node_id, row.has_ended)
+        for row in await tx.fetch(_ABOVE, run_id)
+    ]
 
 
 async def any_active(tx: Tx, run_ids: Sequence[UUID]) -> bool:

@@ -181,6 +181,18 @@ async def next_runs(tx: Tx, key: str, limit: int) -> list[UUID]:
     return [row.id for row in await tx.fetch(_NEXT_RUNS, key, limit)] if limit > 0 else []
 
 
+_CROWDS = """
+SELECT concurrency_key AS key, array_agg(id ORDER BY id) AS ids FROM workflow_runs
+WHERE concurrency_key IS NOT NULL AND finished_at IS NULL AND status <> 'queued' AND verdict IS NULL
+GROUP BY concurrency_key HAVING count(*) > 1 ORDER BY concurrency_key
+"""
+
+
+async def crowds(tx: Tx) -> list[list[UUID]]:
+    """The runs, oldest first, of each key against which more than one counts that nobody stops."""
+    return [list(row.ids) for row in await tx.fetch(_CROWDS)]
+
+
 async def keys_of_queued_runs(tx: Tx) -> list[str]:
     """The concurrency keys behind which runs stand."""
     rows = await tx.fetch(

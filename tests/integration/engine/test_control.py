@@ -285,17 +285,6 @@ async def test_a_lost_task_of_a_paused_run_is_held(engine: Engine) -> None:
     assert await verify(engine.db) == []
 
 
-async def test_a_map_that_failed_is_retried_in_place(engine: Engine) -> None:
-    body: JsonObject = {"nodes": [fails_once("x")], "edges": []}
-    again = {**node("each", "map", config={"items": [1, 2], "body": body}), "retry": {"maxAttempts": 1}}
-    run_id = await run_to_end(engine, workflow([again, node("end")], [edge("each", "end")]))
-    assert await status_of(engine, run_id) == "failed"
-    await drain(engine, await retry_run(engine, run_id))
-    assert await status_of(engine, run_id) == "failed"
-    assert (await tasks_of(engine, run_id))["each"].attempt == 2
-    assert await verify(engine.db) == []
-
-
 async def test_children_that_an_interrupted_resume_left_paused_are_resumed_by_the_next(
     engine: Engine,
 ) -> None:
@@ -326,15 +315,6 @@ async def test_a_retry_needs_room_at_its_workflow_s_key(engine: Engine) -> None:
     await drain(engine, second.dispatches)
     await retry_run(engine, first.run_id)
     assert await status_of(engine, first.run_id) == "running"
-
-
-async def test_a_child_is_not_retried_by_itself(engine: Engine) -> None:
-    body: JsonObject = {"nodes": [fails_once("x")], "edges": []}
-    each = {**node("each", "map", config={"items": [1], "body": body}), "retry": {"maxAttempts": 1}}
-    run_id = await run_to_end(engine, workflow([each], []))
-    (child,) = await sql(engine.db, "SELECT id FROM workflow_runs WHERE parent_run_id = $1", run_id)
-    with pytest.raises(WrongState):
-        await retry_run(engine, child.id)
 
 
 async def test_a_retry_in_place_of_a_paused_run_counts_a_pending_join_anew(engine: Engine) -> None:
