@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Body
 from fastapi.openapi.models import Example
 
+from headrace.engine.palette import knowing_stored
 from headrace.engine.program import Engine
 from headrace.engine.save import checked, warnings
 from headrace.errors import InvalidDefinition, Problem
@@ -114,7 +115,8 @@ async def warnings_of(engine: Engine, body: JsonObject, sent: JsonObject | None 
 
     sent: what the client wrote, if that is not the body itself: paths are as there.
     """
-    found = await asyncio.to_thread(warnings, engine, _unwrapped(body))
+    document = _unwrapped(body)
+    found = await asyncio.to_thread(warnings, await knowing_stored(engine, document), document)
     return [_as_sent(problem, sent or body) for problem in found]
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, Problem, WrongState
+from headrace.graph.json_types import JsonObject
 from headrace.nodes.stored_sources import NO_SOURCES, LostVersion, StoredSource
 from headrace.store import pins, stored_activities
 from headrace.store.db import Database, Tx
@@ -68,7 +69,12 @@ async def _read(db: Database, name: str, hash: str) -> StoredSource:
         found = (await stored_activities.sources(tx, PROJECT, {name: hash})).get(name)
     if found is None:
         raise LostVersion(f"version {hash[:12]} of the activity '{name}' was purged")
-    return StoredSource(found.language, found.text, found.entry)
+    return StoredSource(found.language, found.text, found.entry, _parameters(found.input_schema))
+
+
+def _parameters(schema: JsonObject) -> frozenset[str]:
+    properties = schema.get("properties")
+    return frozenset(properties if isinstance(properties, dict) else ())
 
 
 @dataclass(frozen=True, slots=True)

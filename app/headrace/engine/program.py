@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from headrace.engine.pinning import Sources
 from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
-from headrace.graph.definition import Node, parse
+from headrace.graph.definition import Definition, Node, parse
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
 from headrace.graph.validate import validate
 from headrace.nodes.base import Config, NodeRegistry, NodeType
+from headrace.nodes.stored_activity import node_type
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import workflows
 from headrace.store.db import Database, Tx
@@ -109,7 +110,7 @@ class Programs:
             pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in missing}))
             for key in missing:
                 if definition := pinned.get((key.workflow_id, key.version)):
-                    self._kept[key] = self._compile(make_plan(body_at(parse(definition), key.body)))
+                    self._kept[key] = self._compile(body_at(parse(definition), key.body))
         found = {key: self._use(key) for key in wanted}
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
@@ -125,19 +126,22 @@ class Programs:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _compile(self, plan: Plan) -> Program:
+    def _compile(self, definition: Definition) -> Program:
+        plan = make_plan(definition)
         types = tuple(self._type(node.type) for node in plan.nodes)
         configs = tuple(
             kind.config_model.model_validate(node.config)
             for kind, node in zip(types, plan.nodes, strict=True)
         )
-        return Program(plan, types, configs)
+        stored = {kind.stored_activity(config) for kind, config in zip(types, configs, strict=True)}
+        for node in definition.nodes:
+            if self._type(node.type).has_body:
+                stored |= self._compile(parse(body_document(node))).stored
+        return Program(plan, types, configs, frozenset(name for name in stored if name is not None))
 
     def _type(self, name: str) -> NodeType[Config]:
-        kind = self._nodes.get(name)
-        if kind is None:
-            raise UnknownVersion(f"this process does not know the node type '{name}'")
-        return kind
+        """What is no node type of this process is a stored activity, or what another process knows."""
+        return self._nodes.get(name) or node_type(name)
 
 
 @dataclass(frozen=True, slots=True)

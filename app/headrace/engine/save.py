@@ -6,6 +6,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from headrace.engine.control import cancel_run
+from headrace.engine.palette import knowing_stored
 from headrace.engine.program import Engine, Rules
 from headrace.errors import NotFound, Problem, WrongState
 from headrace.graph.definition import Definition, parse, to_wire
@@ -32,7 +33,7 @@ def warnings(engine: Engine, document: JsonValue) -> list[Problem]:
 
 async def create_workflow(engine: Engine, document: JsonValue, workflow_id: UUID | None = None) -> UUID:
     """Stores a new workflow and returns its id. Raises InvalidDefinition; then nothing is stored."""
-    definition = checked(engine, document)
+    definition = checked(await knowing_stored(engine, document), document)
     new = workflow_id or new_id()
 
     async def work(tx: Tx) -> None:
@@ -44,7 +45,7 @@ async def create_workflow(engine: Engine, document: JsonValue, workflow_id: UUID
 
 async def update_workflow(engine: Engine, workflow_id: UUID, document: JsonValue) -> None:
     """Stores a next version; runs that are under way keep theirs. Raises NotFound, InvalidDefinition."""
-    definition = checked(engine, document)
+    definition = checked(await knowing_stored(engine, document), document)
 
     async def work(tx: Tx) -> None:
         if not await workflows.add_version(tx, workflow_id, definition.name, to_wire(definition)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
+from headrace.engine.palette import knowing_stored
 from headrace.engine.program import Engine
 from headrace.engine.save import checked
 from headrace.errors import NotFound
@@ -43,7 +44,9 @@ async def activate_version(engine: Engine, workflow_id: UUID, version: int) -> N
     Raises NotFound, and InvalidDefinition when this version is not valid any more: its node types may have
     changed since it was saved.
     """
-    await engine.db.transact(partial(_activate, engine, workflow_id, version))
+    document = (await version_of(engine, workflow_id, version)).definition
+    knowing = await knowing_stored(engine, document)
+    await engine.db.transact(partial(_activate, knowing, workflow_id, version))
 
 
 async def _activate(engine: Engine, workflow_id: UUID, version: int, tx: Tx) -> None:

@@ -16,11 +16,15 @@ class LostVersion(HeadraceError):
 
 @dataclass(frozen=True, slots=True)
 class StoredSource:
-    """One version of an activity. language: python or javascript. entry: the function that is called."""
+    """One version of an activity. language: python or javascript. entry: the function that is called.
+
+    parameters: what it takes by name; empty when it takes one value, whatever that is.
+    """
 
     language: str
     text: str
     entry: str
+    parameters: frozenset[str] = frozenset()
 
 
 class StoredSources(Protocol):

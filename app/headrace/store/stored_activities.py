@@ -18,11 +18,15 @@ from headrace.store.db import Record, Tx
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a worker runs. language: python or javascript. entry: the function that it calls."""
+    """What a worker runs. language: python or javascript. entry: the function that it calls.
+
+    input_schema: of what the entry takes.
+    """
 
     language: str
     text: str
     entry: str
+    input_schema: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,6 @@ class NewVersion:
     hash: str
     source: Source
     exports: Sequence[str]
-    input_schema: JsonObject
     by: str | None = None
 
 
@@ -96,7 +99,7 @@ async def add_version(tx: Tx, project: str, name: str, new: NewVersion) -> bool:
         await tx.fetch(
             _ADD_VERSION,
             *(project, name, new.hash, source.language, source.text, source.entry),
-            *(dump(list(new.exports)), dump(new.input_schema), new.by),
+            *(dump(list(new.exports)), dump(source.input_schema), new.by),
         )
     )
 
@@ -184,7 +187,7 @@ async def find(tx: Tx, project: str, names: Sequence[str] | None = None) -> list
 
 
 _SOURCES = """
-SELECT v.name, v.hash, v.language, v.source, v.entry
+SELECT v.name, v.language, v.source, v.entry, v.input_schema
 FROM activity_versions v JOIN unnest($2::text[], $3::text[]) AS n(name, hash) USING (name, hash)
 WHERE v.project = $1
 """
@@ -193,7 +196,10 @@ WHERE v.project = $1
 async def sources(tx: Tx, project: str, pins: Mapping[str, str]) -> dict[str, Source]:
     """Sources by the activity's name, of those versions that are kept. pins: hashes by name."""
     rows = await tx.fetch(_SOURCES, project, list(pins), list(pins.values()))
-    return {row.name: Source(row.language, row.source, row.entry) for row in rows}
+    return {
+        row.name: Source(row.language, row.source, row.entry, cast(JsonObject, load(row.input_schema)))
+        for row in rows
+    }
 
 
 _DELETE = "DELETE FROM stored_activities WHERE project = $1 AND name = $2 RETURNING name"
@@ -205,14 +211,14 @@ async def delete(tx: Tx, project: str, name: str) -> bool:
 
 
 _USERS = """
-SELECT w.name AS workflow, n.name
-FROM unnest($1::text[]) AS n(name)
-JOIN workflow_versions v ON jsonb_path_exists(
-  v.definition,
-  '$.** ? (@.type == $n || @.config.activity == $n)',
-  jsonb_build_object('n', n.name))
-JOIN workflows w ON w.id = v.workflow_id AND w.version = v.version
-ORDER BY n.name, w.name
+SELECT DISTINCT w.name AS workflow, named.value #>> '{}' AS name
+FROM workflows w
+JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
+CROSS JOIN LATERAL (
+  SELECT jsonb_path_query(v.definition, '$.**.type') AS value
+  UNION ALL SELECT jsonb_path_query(v.definition, '$.**.config.activity')) AS named
+WHERE named.value #>> '{}' = ANY($1)
+ORDER BY 2, 1
 """
 
 

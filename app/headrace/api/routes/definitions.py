@@ -11,6 +11,7 @@ from headrace.api.deps import PlainJson, Shared
 from headrace.api.routes.workflows import saved
 from headrace.api.schemas import ErrorDetail, ImportedWorkflow, Validation
 from headrace.engine import save
+from headrace.engine.palette import knowing_stored
 from headrace.graph.imports.formats import Format, read_foreign
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])
@@ -21,7 +22,8 @@ From = Annotated[Format, Query(description="The system that the definition is fr
 @router.post("/validate", dependencies=[PlainJson], openapi_extra=documents.OR_YAML)
 async def validate_workflow(body: documents.Document, house: Shared) -> Validation:
     """Checks a definition without saving it: what is wrong with it, and what of it will surprise."""
-    problems = documents.problems_of(house.engine, body)
+    engine = await knowing_stored(house.engine, body)
+    problems = documents.problems_of(engine, body)
     warnings = [] if problems else await documents.warnings_of(house.engine, body)
     return Validation(
         valid=not problems,

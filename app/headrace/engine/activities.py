@@ -1,0 +1,194 @@
+"""Activities kept in the database: upload, activate, roll back, delete.
+
+A version is a source, named by its hash; it never changes. New runs use the active one, runs under way the
+one that they were pinned to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from headrace.engine.activity_reading import named
+from headrace.engine.program import Engine
+from headrace.engine.variables import PROJECT
+from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
+from headrace.graph.json_types import JsonObject
+from headrace.store import stored_activities
+from headrace.store.codec import dump, plain
+from headrace.store.db import Tx
+from headrace.store.stored_activities import NewVersion, Source
+
+KEPT = 10
+"""Versions of an activity that are kept, beside those that are in use."""
+
+SOURCE_LIMIT = 1024 * 1024
+"""Characters of one source."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A source to keep. entry: the function to call; None: the one of the activity's name, or the only one.
+
+    activates: new runs use it from now on. by: who uploads it.
+    """
+
+    name: str
+    language: str
+    source: str
+    entry: str | None = None
+    activates: bool = True
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What became of an upload. is_new: there was no version with this content."""
+
+    name: str
+    hash: str
+    is_new: bool
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a valid source offers. exports: its functions. input_schema: of what the entry takes."""
+
+    entry: str
+    exports: tuple[str, ...]
+    input_schema: JsonObject
+
+
+class Check(Protocol):
+    """Looks at a source without running it in this process."""
+
+    async def __call__(self, upload: Upload) -> Checked:
+        """Raises InvalidInput when it is no program, or does not export its entry."""
+        ...
+
+
+def hash_of(language: str, entry: str, source: str) -> str:
+    """The name of a version: SHA-256, in hex, of what it runs."""
+    return hashlib.sha256(dump([language, entry, source]).encode()).hexdigest()
+
+
+async def upload(engine: Engine, wanted: Upload, check: Check, taken: Collection[str] = ()) -> Uploaded:
+    """Keeps a source, if it is not kept yet, and makes it the active version unless it is not to be.
+
+    taken: names of activities that workers bring. Raises InvalidInput, WrongState for a name that is taken,
+    TooLarge.
+    """
+    _require_free(engine, wanted.name, taken)
+    _require_storable(wanted.source)
+    checked = await check(wanted)
+    new = NewVersion(
+        hash=hash_of(wanted.language, checked.entry, wanted.source),
+        source=Source(wanted.language, wanted.source, checked.entry, checked.input_schema),
+        exports=checked.exports,
+        by=wanted.by,
+    )
+    return await engine.db.transact(partial(_keep, wanted, new))
+
+
+async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
+    name = wanted.name
+    active = await stored_activities.add(tx, PROJECT, name)
+    is_new = await stored_activities.add_version(tx, PROJECT, name, new)
+    if wanted.activates and active != new.hash:
+        await stored_activities.activate(tx, PROJECT, name, new.hash)
+    await stored_activities.crowd_out(tx, PROJECT, name, KEPT)
+    return Uploaded(name, new.hash, is_new, is_active=wanted.activates or active == new.hash)
+
+
+def _require_free(engine: Engine, name: str, taken: Collection[str]) -> None:
+    if _NAME.fullmatch(name) is None:
+        hint = "up to 64 letters, digits, `_`, `.` and `-`, and first a letter or `_`"
+        raise InvalidInput(
+            "The activity cannot be called so", [Problem("name", f"'{name}' is no name", hint)]
+        )
+    if engine.nodes.get(name) is not None:
+        raise WrongState(f"'{name}' is a node type that Headrace brings: give the activity another name")
+    if name in taken:
+        raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
+
+
+def _require_storable(source: str) -> None:
+    if len(source) > SOURCE_LIMIT:
+        raise TooLarge(f"the source has {len(source)} characters, more than the limit of {SOURCE_LIMIT}")
+    if plain(source) != source:
+        raise InvalidInput(
+            "The source is not valid", [Problem("source", "it holds a NUL or half a character")]
+        )
+
+
+async def activate(engine: Engine, name: str, hash: str) -> str:
+    """Makes a version the one that new runs use; its whole hash. hash: or its first 8 characters or more.
+
+    Raises NotFound.
+    """
+    return await engine.db.transact(partial(_activate, name, hash))
+
+
+async def _activate(name: str, hash: str, tx: Tx) -> str:
+    await _lock(tx, name)
+    known = [one.hash for one in await stored_activities.versions(tx, PROJECT, name)]
+    whole = named(name, hash, known)
+    await stored_activities.activate(tx, PROJECT, name, whole)
+    return whole
+
+
+async def roll_back(engine: Engine, name: str) -> str:
+    """Makes the version active again that was active before; its hash. A second time undoes the first.
+
+    Raises NotFound, and WrongState when no version was active before.
+    """
+
+    async def work(tx: Tx) -> str:
+        active = await _lock(tx, name)
+        before = await stored_activities.active_before(tx, PROJECT, name, active)
+        if before is None:
+            raise WrongState(f"The activity '{name}' had no other active version before")
+        await stored_activities.activate(tx, PROJECT, name, before)
+        return before
+
+    return await engine.db.transact(work)
+
+
+async def delete(engine: Engine, name: str, is_forced: bool = False) -> None:
+    """Deletes an activity with all its versions.
+
+    Raises NotFound; WrongState while a workflow or a run that goes on uses it. If it is forced, such runs
+    fail with LostVersion when they come to it.
+    """
+
+    async def work(tx: Tx) -> None:
+        await _lock(tx, name)
+        if not is_forced:
+            await _require_unused(tx, name)
+        await stored_activities.delete(tx, PROJECT, name)
+
+    await engine.db.transact(work)
+
+
+async def _require_unused(tx: Tx, name: str) -> None:
+    workflows = (await stored_activities.users(tx, [name]))[name]
+    if workflows:
+        listed = ", ".join(f"'{one}'" for one in workflows[:5])
+        raise WrongState(f"{len(workflows)} workflow(s) use the activity '{name}': {listed}")
+    runs = await stored_activities.pinned_runs(tx, name)
+    if runs:
+        raise WrongState(f"{runs} run(s) that go on use the activity '{name}'")
+
+
+async def _lock(tx: Tx, name: str) -> str:
+    active = await stored_activities.lock(tx, PROJECT, name)
+    if active is None:
+        raise NotFound(f"There is no activity '{name}'")
+    return active

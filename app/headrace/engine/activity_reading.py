@@ -1,0 +1,92 @@
+"""Activities kept in the database, as people and the palette see them; whether they are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from headrace.engine.program import Engine
+from headrace.engine.variables import PROJECT
+from headrace.errors import NotFound
+from headrace.store import pins, stored_activities
+from headrace.store.db import Tx
+from headrace.store.stored_activities import Stored, Version
+
+SHORTEST_PREFIX = 8
+"""Characters of a hash that name a version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A stored activity with what uses it. used_by: names of workflows whose current version does."""
+
+    stored: Stored
+    used_by: tuple[str, ...]
+
+
+async def find(engine: Engine) -> list[Described]:
+    """All stored activities, by name. Looks through the current versions of all workflows."""
+    async with engine.db.transaction() as tx:
+        found = await stored_activities.find(tx, PROJECT)
+        users = await stored_activities.users(tx, [one.name for one in found]) if found else {}
+    return [Described(one, tuple(users[one.name])) for one in found]
+
+
+async def palette(engine: Engine) -> list[Stored]:
+    """The stored activities that a workflow may use, by name."""
+    async with engine.db.connection() as tx:
+        return [one for one in await stored_activities.find(tx, PROJECT) if one.active is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An activity with one of its versions and that version's source."""
+
+    stored: Stored
+    version: Version
+    source: str
+
+
+async def read(engine: Engine, name: str, hash: str | None = None) -> Read:
+    """One version of an activity with its source: the active one, or else the newest. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        stored = await _one(tx, name)
+        known = await stored_activities.versions(tx, PROJECT, name)
+        active = next((one.hash for one in known if one.is_active), known[0].hash)
+        wanted = active if hash is None else named(name, hash, [one.hash for one in known])
+        source = (await stored_activities.sources(tx, PROJECT, {name: wanted}))[name]
+    return Read(stored, next(one for one in known if one.hash == wanted), source.text)
+
+
+async def versions(engine: Engine, name: str) -> list[Version]:
+    """An activity's versions, newest first. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        await _one(tx, name)
+        return await stored_activities.versions(tx, PROJECT, name)
+
+
+async def is_trusted(engine: Engine) -> bool:
+    """Whether the project's Python activities run without a sandbox."""
+    async with engine.db.connection() as tx:
+        return await pins.is_trusted(tx, PROJECT)
+
+
+async def set_trusted(engine: Engine, trusted: bool) -> None:
+    """Decides whether the project's Python activities run without a sandbox, from their next attempt on."""
+    async with engine.db.transaction() as tx:
+        await pins.set_trusted(tx, PROJECT, trusted)
+
+
+def named(name: str, hash: str, known: Collection[str]) -> str:
+    """The one version whose hash begins so. Raises NotFound."""
+    matching = [one for one in known if one.startswith(hash) and len(hash) >= SHORTEST_PREFIX]
+    if len(matching) != 1:
+        raise NotFound(f"The activity '{name}' has no version '{hash}'")
+    return matching[0]
+
+
+async def _one(tx: Tx, name: str) -> Stored:
+    found = await stored_activities.find(tx, PROJECT, [name])
+    if not found:
+        raise NotFound(f"There is no activity '{name}'")
+    return found[0]
