@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from uuid import UUID
 
 from headrace.engine import history, turns
 from headrace.engine.beginning import Beginning, begin
-from headrace.engine.control import resume_run, to_children
+from headrace.engine.control import cancel_all, resume_run, to_children
 from headrace.engine.pinning import choose, require_kept
 from headrace.engine.program import Engine, Program
 from headrace.engine.release import release_within
@@ -122,11 +122,15 @@ class Rerun:
 
 @dataclass(frozen=True, slots=True)
 class Reran:
-    """The new run, with what to push. reused: ids of the nodes whose results it uses again."""
+    """The new run, with what to push.
+
+    reused: ids of the nodes whose results it uses again. outdated: runs in whose place it has begun.
+    """
 
     run_id: UUID
     reused: Sequence[str]
     dispatches: Sequence[Dispatch]
+    outdated: Sequence[UUID] = ()
 
 
 async def rerun(engine: Engine, request: Rerun) -> Reran:
@@ -134,7 +138,8 @@ async def rerun(engine: Engine, request: Rerun) -> Reran:
 
     Raises NotFound, InvalidInput for a node that is not in the workflow, WrongState while the run goes on.
     """
-    return await engine.db.transact(partial(_rerun, engine, request))
+    reran = await engine.db.transact(partial(_rerun, engine, request))
+    return replace(reran, dispatches=[*reran.dispatches, *await cancel_all(engine, reran.outdated)])
 
 
 async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
@@ -165,7 +170,8 @@ async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
     await events.append(tx, notes)
     told = [task for task, _, _ in copied]
     wanted = [job for job in jobs if not (isinstance(job, RunTask) and job.task in set(told))]
-    return Reran(new, [node for _, node, _ in copied], wanted + await release_within(engine, told, tx))
+    jobs = wanted + await release_within(engine, told, tx)
+    return Reran(new, [node for _, node, _ in copied], jobs, turn.outdated)
 
 
 def _positions(program: Program, nodes: Collection[str]) -> set[int]:

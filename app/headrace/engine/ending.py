@@ -12,13 +12,16 @@ from headrace.errors import HeadraceError
 from headrace.graph.decide import is_unhandled, run_verdict
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.join import EdgeOutcome
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Verdict
 from headrace.graph.plan import Plan
 from headrace.graph.states import RunStatus
 from headrace.store import again, events, run_reading, runs, workflows
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
+
+MOST_NAMED = 100
+"""Failed nodes that a failure workflow is told of."""
 
 
 async def finish(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dispatch]:
@@ -31,7 +34,7 @@ async def finish(engine: Engine, tx: Tx, run: LockedRun, plan: Plan) -> list[Dis
     if run.parent is not None:
         return [*follows, Release((run.parent,))]
     if decided.status is RunStatus.FAILED and plan.failure_workflow is not None:
-        follows += await _start_failure_workflow(engine, tx, run.id, plan.failure_workflow)
+        follows += await _start_failure_workflow(engine, tx, run.id, plan, plan.failure_workflow)
     return follows
 
 
@@ -48,9 +51,7 @@ async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
     if known.early is RunStatus.FAILED:
         return Verdict(RunStatus.FAILED, known.reason or "")
     failures = await runs.failures(tx, run.id) if known.failed else []
-    if await _is_said_by_node(
-        tx, run, plan, known.early
-    ):  # its graph counts no longer, what comes after it does
+    if await _is_said_by_node(tx, run, plan, known.early):  # what comes after its graph counts all the same
         failures = [one for one in failures if not plan.nodes[one.position].is_main]
     outcomes = {failure.position: failure.outcomes for failure in failures}
     met = await runs.met_joins(tx, run.id, _failed_targets(plan, outcomes))
@@ -59,6 +60,14 @@ async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
         culprit = next(one for one in failures if is_unhandled(plan, one.position, one.outcomes, met))
         return Verdict(status, f"node '{culprit.node_id}' failed")
     return Verdict(status, known.reason or "")
+
+
+async def _unhandled(tx: Tx, run_id: UUID, plan: Plan) -> list[runs.Failure]:
+    """The failures that nobody handled, in the order of the graph."""
+    failures = await runs.failures(tx, run_id)
+    outcomes = {failure.position: failure.outcomes for failure in failures}
+    met = await runs.met_joins(tx, run_id, _failed_targets(plan, outcomes))
+    return [one for one in failures if is_unhandled(plan, one.position, one.outcomes, met)]
 
 
 async def _is_said_by_node(tx: Tx, run: LockedRun, plan: Plan, early: RunStatus | None) -> bool:
@@ -85,22 +94,19 @@ def _failed_targets(plan: Plan, outcomes: Mapping[int, str]) -> list[int]:
     )
 
 
-async def _start_failure_workflow(engine: Engine, tx: Tx, run_id: UUID, name: str) -> list[Dispatch]:
+async def _start_failure_workflow(
+    engine: Engine, tx: Tx, run_id: UUID, plan: Plan, name: str
+) -> list[Dispatch]:
     """Starts the workflow that looks after failures. One that itself ran for a failure starts none."""
     run = await run_reading.get(tx, run_id)
     assert run is not None
     if isinstance(run.origin, dict) and "failureOf" in run.origin:
         return []
-    given: JsonObject = {
-        "runId": str(run.id),
-        "workflowId": str(run.workflow_id),
-        "version": run.version,
-        "reason": run.reason,
-        "input": run.input,
-    }
     try:
-        workflow_id = await _workflow(tx, name)
-        request = StartRequest(workflow_id, given, origin={"failureOf": str(run.id)})
+        request = StartRequest(
+            await _workflow(tx, name), await _told(tx, run, plan), origin={"failureOf": str(run.id)}
+        )
+        # Runs in whose place this one begins are left to the sweep: other runs may not be locked here.
         started = await start_within(engine, request, tx)
     except HeadraceError as error:
         line = f"The failure workflow '{name}' was not started: {error.message}"
@@ -109,6 +115,25 @@ async def _start_failure_workflow(engine: Engine, tx: Tx, run_id: UUID, name: st
     line = f"Failure workflow '{name}' started as run {started.run_id}"
     await events.append(tx, [history.system_line(run_id, line)])
     return list(started.dispatches)
+
+
+async def _told(tx: Tx, run: run_reading.Run, plan: Plan) -> JsonObject:
+    """The input of a failure workflow: which run failed, how, and at which nodes."""
+    stored = await workflows.get(tx, run.workflow_id, run.version)
+    failed: list[JsonValue] = [
+        {"id": one.node_id, "name": plan.nodes[one.position].name, "attempt": one.attempt, "error": one.error}
+        for one in (await _unhandled(tx, run.id, plan))[:MOST_NAMED]
+    ]
+    return {
+        "runId": str(run.id),
+        "workflowId": str(run.workflow_id),
+        "workflow": None if stored is None else stored.name,
+        "version": run.version,
+        "status": run.status.value,
+        "reason": run.reason,
+        "input": run.input,
+        "failedNodes": failed,
+    }
 
 
 async def _workflow(tx: Tx, name: str) -> UUID:

@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
+from headrace.engine.control import cancel_all
 from headrace.engine.handlers import SendSignal, StartWorkflow, action_of
 from headrace.engine.program import Engine, UnknownVersion
 from headrace.engine.signals import SignalRequest, send_signal
@@ -59,15 +60,17 @@ class _Begun:
     is_new: bool
     results: list[JsonObject]
     dispatches: list[Dispatch]
+    outdated: list[UUID]
     concerned: Sequence[Handler]
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What one handler did."""
+    """What one handler did. outdated: runs in whose place it has started another."""
 
     result: JsonObject
     dispatches: Sequence[Dispatch] = ()
+    outdated: Sequence[UUID] = ()
 
 
 async def handle(engine: Engine, event: Happening) -> Handled:
@@ -78,7 +81,8 @@ async def handle(engine: Engine, event: Happening) -> Handled:
     IdempotencyConflict when an event with this name and id has come with other data.
     """
     begun = await engine.db.transact(partial(_begin, engine, event))
-    results, dispatches = list(begun.results), list(begun.dispatches)
+    results = list(begun.results)
+    dispatches = [*begun.dispatches, *await cancel_all(engine, begun.outdated)]
     for handler in begun.concerned:
         action = action_of(handler.rule)
         if isinstance(action, SendSignal):
@@ -91,14 +95,15 @@ async def handle(engine: Engine, event: Happening) -> Handled:
 async def _begin(engine: Engine, event: Happening, tx: Tx) -> _Begun:
     handlers = [one for one in await event_handlers.active(tx) if _concerns(one, event)]
     if (known := await _known(event, tx)) is not None:
-        return _Begun(False, known, [], handlers)
-    begun = _Begun(True, [], [], handlers)
+        return _Begun(False, known, [], [], handlers)
+    begun = _Begun(True, [], [], [], handlers)
     for handler in handlers:
         action = action_of(handler.rule)
         if isinstance(action, StartWorkflow):
             started = await _start(engine, event, action, tx)
             begun.results.append({"handler": handler.rule.name, **started.result})
             begun.dispatches.extend(started.dispatches)
+            begun.outdated.extend(started.outdated)
     if event.id is not None:
         await event_handlers.note(tx, event.name, event.id, begun.results)
     return begun
@@ -130,7 +135,7 @@ async def _start(engine: Engine, event: Happening, action: StartWorkflow, tx: Tx
         started = await start_within(engine, request, tx)
     except _REFUSALS as error:
         return _Done({"status": "failed", "reason": error.message})
-    return _Done({"status": "started", "runId": str(started.run_id)}, started.dispatches)
+    return _Done({"status": "started", "runId": str(started.run_id)}, started.dispatches, started.outdated)
 
 
 async def _signal(engine: Engine, event: Happening, action: SendSignal, signal_id: str | None) -> _Done:

@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain
 from uuid import UUID
 
-from headrace.engine.control import cancel_run
+from headrace.engine.control import cancel_all
 from headrace.engine.program import Engine, UnknownVersion
-from headrace.engine.start import StartRequest, start_within
+from headrace.engine.start import Started, StartRequest, start_within
 from headrace.engine.timetables import clock_of, due_of
 from headrace.errors import InvalidInput, NotFound, StoreUnavailable, TooLarge, WrongState
 from headrace.graph import cron
@@ -53,10 +53,11 @@ _log = Log("headrace.engine")
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What to push, and the runs to cancel so that another can begin."""
+    """What to push, the runs to cancel so that another can begin, and those in whose place one has begun."""
 
     dispatches: Sequence[Dispatch] = ()
     to_cancel: Sequence[UUID] = ()
+    outdated: Sequence[UUID] = ()
 
 
 async def fire_due(engine: Engine, now: datetime | None = None) -> list[Dispatch]:
@@ -134,15 +135,17 @@ async def admit_waiting(engine: Engine, schedule: Schedule, tx: Tx) -> Fired:
     running = await slots.running(tx, schedule.id)
     fates = list(zip(waiting, admit([one.overlap for one in waiting], bool(running)), strict=True))
     dispatches: list[Dispatch] = []
+    outdated: list[UUID] = []
     for slot in [slot for slot, fate in fates if fate is Fate.START]:
         started = await _start(engine, schedule, slot, tx)
         if started is None:
             # What seemed to have to wait for this one need not.
             rest = await admit_waiting(engine, schedule, tx)
-            return Fired([*dispatches, *rest.dispatches], rest.to_cancel)
-        dispatches += started
+            return Fired([*dispatches, *rest.dispatches], rest.to_cancel, [*outdated, *rest.outdated])
+        dispatches += started.dispatches
+        outdated += started.outdated
     await slots.drop(tx, schedule.id, "skipped", _skipped(fates))
-    return Fired(dispatches, running if any(fate is Fate.CANCEL for _, fate in fates) else ())
+    return Fired(dispatches, running if any(fate is Fate.CANCEL for _, fate in fates) else (), outdated)
 
 
 def _skipped(fates: Sequence[tuple[Slot, Fate]]) -> dict[datetime, str]:
@@ -151,7 +154,7 @@ def _skipped(fates: Sequence[tuple[Slot, Fate]]) -> dict[datetime, str]:
     return {slot.slot: reason for slot, fate in fates if fate is Fate.SKIP}
 
 
-async def _start(engine: Engine, schedule: Schedule, slot: Slot, tx: Tx) -> Sequence[Dispatch] | None:
+async def _start(engine: Engine, schedule: Schedule, slot: Slot, tx: Tx) -> Started | None:
     """Starts a slot's run; None when it cannot be started: then the slot says why."""
     origin: JsonObject = {"type": "schedule", "scheduleId": str(schedule.id), "slot": _iso(slot.slot)}
     request = StartRequest(schedule.timing.workflow_id, _run_input(schedule, slot), origin=origin)
@@ -162,7 +165,7 @@ async def _start(engine: Engine, schedule: Schedule, slot: Slot, tx: Tx) -> Sequ
         await slots.drop(tx, schedule.id, "failed", {slot.slot: plain(str(error))})
         return None
     await slots.start(tx, schedule.id, slot.slot, started.run_id)
-    return started.dispatches
+    return started
 
 
 def _run_input(schedule: Schedule, slot: Slot) -> JsonObject:
@@ -181,10 +184,11 @@ def _iso(moment: datetime) -> str:
 
 async def make_room(engine: Engine, schedule_id: UUID, fired: Fired) -> list[Dispatch]:
     """Cancels the runs that stand in the way; if they have ended with that, the next one begins at once."""
-    dispatches = list(fired.dispatches)
-    for run_id in fired.to_cancel:
-        with suppress(NotFound, WrongState):  # it has ended, or is being cancelled already
-            dispatches += await cancel_run(engine, run_id)
+    dispatches = [
+        *fired.dispatches,
+        *await cancel_all(engine, fired.outdated),
+        *await cancel_all(engine, fired.to_cancel),
+    ]
 
     async def work(tx: Tx) -> Fired:
         schedule = await schedules.lock(tx, schedule_id)

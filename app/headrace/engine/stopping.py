@@ -45,8 +45,14 @@ async def fail_run(engine: Engine, run_id: UUID, reason: str) -> None:
         locked = await runs.lock(tx, [run_id])
         if run_id not in locked or locked[run_id].status in RUN_ENDED:
             return
-        await runs.close(tx, run_id, Counter(await releases.abandon(tx, run_id, why)))
+        abandoned = await releases.abandon(tx, run_id, why)
+        await runs.close(tx, run_id, Counter(one.status for one in abandoned))
         await runs.finish(tx, run_id, RunStatus.FAILED, why)
-        await events.append(tx, history.run_ended(run_id, RunStatus.FAILED, why))
+        ended = [
+            history.task(one.task, one.node_id, one.status, was=one.was.value, reason=why)
+            for one in abandoned
+            if one.status is not one.was
+        ]
+        await events.append(tx, [*ended, *history.run_ended(run_id, RunStatus.FAILED, why)])
 
     await engine.db.transact(work)

@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from headrace.engine import history, line, turns
+from headrace.engine.control import cancel_all
 from headrace.engine.execute import Finished, recall
 from headrace.engine.holding import hold_if_paused
 from headrace.engine.program import Engine
@@ -92,6 +93,7 @@ async def sweep(engine: Engine, settings: SweepSettings) -> Swept | None:
     dispatches += await take_buffered(engine, overlooked)
     dispatches += await line.move_up(engine)
     dispatches += await turns.repair(engine)
+    dispatches += await cancel_all(engine, await turns.crowding(engine))
     if forgotten:
         _log.warning("release_repeated", tasks=len(forgotten))
         dispatches.append(Release(tuple(forgotten)))

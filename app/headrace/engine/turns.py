@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from headrace.engine.beginning import add_tasks
-from headrace.engine.program import Engine
+from headrace.engine.program import Engine, UnknownVersion
 from headrace.errors import WrongState
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.json_types import JsonValue
@@ -78,6 +79,20 @@ async def repair(engine: Engine) -> list[Dispatch]:
         return dispatches
 
     return await engine.db.transact(work)
+
+
+async def crowding(engine: Engine) -> list[UUID]:
+    """Runs in whose place others have begun, and that nobody cancelled: the process that was to is gone."""
+    async with engine.db.transaction() as tx:
+        crowds = await limits.crowds(tx)
+        newest = await run_reading.contexts(tx, [ids[-1] for ids in crowds]) if crowds else {}
+        crowding: list[UUID] = []
+        for ids in crowds:
+            with suppress(UnknownVersion):  # then its run cannot go on either, and is ended for that
+                concurrency = (await engine.programs.one(tx, newest[ids[-1]].program)).plan.concurrency
+                if concurrency is not None and concurrency.on_limit == "cancel_oldest":
+                    crowding += ids[: -concurrency.limit]
+        return crowding
 
 
 async def _limit(engine: Engine, tx: Tx, key: str) -> int:

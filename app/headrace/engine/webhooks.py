@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final, TypedDict
 from uuid import UUID
 
+from headrace.engine.control import cancel_all
 from headrace.engine.program import Engine
 from headrace.engine.sealing import Seal
 from headrace.engine.start import StartRequest, start_within
@@ -126,11 +127,12 @@ class Reception(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """run_id: None when the delivery was ignored."""
+    """run_id: None when the delivery was ignored. outdated: runs in whose place this one has begun."""
 
     reception: Reception
     run_id: UUID | None = None
     dispatches: Sequence[Dispatch] = ()
+    outdated: Sequence[UUID] = ()
 
 
 async def receive(engine: Engine, webhook: Webhook, delivery: Delivery, payload: JsonValue) -> Received:
@@ -142,7 +144,9 @@ async def receive(engine: Engine, webhook: Webhook, delivery: Delivery, payload:
     if not rules.passes(webhook.endpoint.filters, payload):
         return Received(Reception.IGNORED)
     run_input = _run_input(webhook, delivery, payload)
-    return await engine.db.transact(partial(_start, engine, webhook, _keys(webhook, delivery), run_input))
+    received = await engine.db.transact(partial(_start, engine, webhook, _keys(webhook, delivery), run_input))
+    cancelled = await cancel_all(engine, received.outdated)
+    return replace(received, dispatches=[*received.dispatches, *cancelled])
 
 
 async def _start(
@@ -158,7 +162,7 @@ async def _start(
     started = await start_within(engine, request, tx)
     if keys:
         await webhooks.name_run(tx, webhook.id, claim, started.run_id)
-    return Received(Reception.TRIGGERED, started.run_id, started.dispatches)
+    return Received(Reception.TRIGGERED, started.run_id, started.dispatches, started.outdated)
 
 
 def _keys(webhook: Webhook, delivery: Delivery) -> list[str]:

@@ -138,16 +138,36 @@ _BROKEN = {
                           WHERE c.run_id = t.run_id AND c.position = t.position AND c.abandons)
         """,
     ),
+    "signals_are_taken": (
+        "A task has waited long for a signal that is there",
+        f"""
+        SELECT {_TASK} AS example FROM workflow_tasks t JOIN workflow_signals s
+          ON s.run_id = t.run_id AND s.name = t.signal AND (s.node_id IS NULL OR s.node_id = t.node_id)
+        WHERE t.status = 'waiting' AND s.position IS NULL AND s.refused IS NULL AND s.sent_at < {_LATE}
+          AND NOT EXISTS (SELECT 1 FROM workflow_events e
+                          WHERE e.run_id = t.run_id AND e.position = t.position
+                            AND e.type = 'task.waiting' AND e.at >= {_LATE})
+        """,
+    ),
+    "taken_signals_have_takers": (
+        "A signal was taken by a task that is not there, or never began",
+        """
+        SELECT s.run_id || ' ' || s.id AS example FROM workflow_signals s
+        WHERE s.position IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM workflow_tasks t
+          WHERE t.run_id = s.run_id AND t.position = s.position AND t.attempt > 0
+            AND (s.node_id IS NULL OR s.node_id = t.node_id))
+        """,
+    ),
     "each_end_is_told_once": (
         "A task's end does not stand in the history exactly once",
         f"""
-        SELECT {_TASK} AS example FROM workflow_tasks t JOIN workflow_runs r ON r.id = t.run_id
-        LEFT JOIN (
+        SELECT {_TASK} AS example FROM workflow_tasks t LEFT JOIN (
           SELECT run_id, position, (array_agg(type ORDER BY id DESC) FILTER (WHERE {_IS_END}))[1] AS type,
             count(*) FILTER (WHERE {_IS_END}) - count(*) FILTER (WHERE NOT {_IS_END}) AS ends
           FROM workflow_events WHERE {_IS_END} OR type = 'task.reopened' GROUP BY run_id, position
         ) e ON e.run_id = t.run_id AND e.position = t.position
-        WHERE t.status IN {ENDED_LIST} AND {_RUN_IS_SOUND}
+        WHERE t.status IN {ENDED_LIST}
           AND (e.ends IS DISTINCT FROM 1 OR e.type <> 'task.' || t.status)
         """,
     ),

@@ -255,7 +255,7 @@ async def cancel(
 
 _ABANDON = f"""
 WITH old AS (
-  SELECT t.position, t.status IN {NOT_ENDED_LIST} AS is_open FROM workflow_tasks t
+  SELECT t.position, t.status, t.status IN {NOT_ENDED_LIST} AS is_open FROM workflow_tasks t
   WHERE t.run_id = $1 AND NOT t.propagated ORDER BY t.run_id, t.position FOR NO KEY UPDATE OF t
 )
 UPDATE workflow_tasks t
@@ -265,10 +265,23 @@ SET status = CASE WHEN old.is_open THEN 'cancelled' ELSE t.status END,
     token = NULL, lease_until = NULL, worker_id = NULL, wake_at = NULL, waits_for = NULL,
     signal = NULL, held_for = NULL, is_paused = false
 FROM old WHERE t.run_id = $1 AND t.position = old.position
-RETURNING t.status
+RETURNING t.run_id, t.position, t.node_id, t.status, old.status AS was
 """
 
 
-async def abandon(tx: Tx, run_id: UUID, reason: str) -> list[TaskStatus]:
-    """Ends all that is open of a run, without its plan; returns how those ended that were not counted yet."""
-    return [TaskStatus(row.status) for row in await tx.fetch(_ABANDON, run_id, reason)]
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A task of a run that was given up. was: how it stood; the same as `status` when it had ended."""
+
+    task: TaskId
+    node_id: str
+    status: TaskStatus
+    was: TaskStatus
+
+
+async def abandon(tx: Tx, run_id: UUID, reason: str) -> list[Abandoned]:
+    """Ends all that is open of a run, without its plan; returns that and what had ended uncounted."""
+    return [
+        Abandoned(TaskId(row.run_id, row.position), row.node_id, TaskStatus(row.status), TaskStatus(row.was))
+        for row in await tx.fetch(_ABANDON, run_id, reason)
+    ]

@@ -245,7 +245,7 @@ async def verdict(tx: Tx, run_id: UUID) -> Verdict:
 
 
 _FAILURES = """
-SELECT position, node_id, outcomes FROM workflow_tasks
+SELECT position, node_id, outcomes, attempt, error FROM workflow_tasks
 WHERE run_id = $1 AND status = 'failed' ORDER BY position
 """
 
@@ -257,11 +257,16 @@ class Failure:
     position: int
     node_id: str
     outcomes: str
+    attempt: int
+    error: JsonValue
 
 
 async def failures(tx: Tx, run_id: UUID) -> list[Failure]:
     """The failed tasks of a run. Reads the whole run: only for runs that end with failures."""
-    return [Failure(row.position, row.node_id, row.outcomes) for row in await tx.fetch(_FAILURES, run_id)]
+    return [
+        Failure(row.position, row.node_id, row.outcomes, row.attempt, load(row.error))
+        for row in await tx.fetch(_FAILURES, run_id)
+    ]
 
 
 async def met_joins(tx: Tx, run_id: UUID, positions: Sequence[int]) -> frozenset[int]:

@@ -16,7 +16,8 @@ from headrace.engine.program import Engine
 from headrace.engine.release import release
 from headrace.engine.save import create_workflow
 from headrace.engine.start import Started, StartRequest, start_run
-from headrace.engine.sweep import wake_due
+from headrace.engine.stopping import fail_run
+from headrace.engine.sweep import SweepSettings, sweep, wake_due
 from headrace.engine.verify import verify
 from headrace.errors import InvalidDefinition, WrongState
 from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop
@@ -413,3 +414,53 @@ async def test_a_task_that_runs_through_a_pause_has_its_total_clock_stopped_too(
     error = (await tasks_of(engine, run.run_id))["slow"].error
     assert error is not None
     assert error["type"] == "TotalTimeout"
+
+
+async def test_a_failure_workflow_is_told_which_nodes_failed_with_what(engine: Engine) -> None:
+    await create_workflow(engine, {**workflow([script("tell")], []), "name": "care"})
+    nodes = [
+        fails("bad"),
+        node("after"),
+        fails("also", allowFailure=True),
+        fails("last", **{"finally": True}),
+    ]
+    failing = {**workflow(nodes, [edge("bad", "after")]), "name": "pay", "failureWorkflow": "care"}
+    run = await started(engine, failing, {"n": 1})
+    await drain(engine, run.dispatches)
+    (row,) = await sql(engine.db, "SELECT id FROM workflow_runs WHERE origin IS NOT NULL")
+    told = (await tasks_of(engine, row.id))["tell"].output
+    assert isinstance(told, dict)
+    assert (told["workflow"], told["version"], told["status"]) == ("pay", 1, "failed")
+    error = {"type": "ScriptError", "message": "as the script says"}
+    assert told["failedNodes"] == [
+        {"id": name, "name": name, "attempt": 1, "error": error} for name in ("bad", "last")
+    ]
+
+
+async def test_a_failure_workflow_takes_the_place_of_an_older_run_of_its_own(engine: Engine) -> None:
+    one_at_once: JsonObject = {"limit": 1, "onLimit": "cancel_oldest"}
+    care = workflow([script("w", do="wait")], [])
+    await create_workflow(engine, {**care, "name": "care", "concurrency": one_at_once})
+    failing = {**workflow([fails("bad")], []), "failureWorkflow": "care"}
+    for _ in range(2):
+        await run_to_end(engine, failing)
+    swept = await sweep(engine, SweepSettings(every=0.0))
+    assert swept is not None
+    await drain(engine, swept.dispatches)
+    rows = await sql(engine.db, "SELECT status FROM workflow_runs WHERE origin IS NOT NULL ORDER BY id")
+    assert [row.status for row in rows] == ["cancelled", "running"]
+
+
+async def test_a_run_that_the_engine_gave_up_can_be_retried_and_its_history_is_whole(engine: Engine) -> None:
+    document = workflow([script("a"), script("b"), script("w", do="wait"), node("c")], [edge("a", "c")])
+    run = await started(engine, document)
+    jobs = {one.node_id: one for one in run.dispatches if isinstance(one, RunTask)}
+    await drain(engine, [jobs["w"]])
+    await deliver(engine, jobs["b"])
+    await fail_run(engine, run.run_id, "EngineError: no such thing")
+    assert await verify(engine.db) == []
+    await drain(engine, await retry_run(engine, run.run_id))
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE wake_at IS NOT NULL")
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []

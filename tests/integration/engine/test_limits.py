@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
+from headrace.engine.again import Rerun, rerun
 from headrace.engine.execute import claim, perform
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.settle import settle
-from headrace.engine.start import Started, StartRequest, start_run
+from headrace.engine.start import Started, StartRequest, start_run, start_within
 from headrace.engine.sweep import SweepSettings, expire_worker, sweep, wake_due
 from headrace.engine.verify import verify
 from headrace.errors import WrongState
@@ -250,6 +252,35 @@ async def test_one_run_more_is_refused_or_takes_the_oldest_s_place(engine: Engin
     request = StartRequest(await create_workflow(engine, keyed("cancel_oldest")), {"who": "ada"})
     first, second = [await start_run(engine, request) for _ in range(2)]
     assert await statuses(engine, first.run_id, second.run_id) == ["cancelled", "running"]
+
+
+async def test_a_rerun_takes_the_place_of_the_oldest(engine: Engine) -> None:
+    request = StartRequest(await create_workflow(engine, keyed("cancel_oldest")), {"who": "ada"})
+    first, second = [await start_run(engine, request) for _ in range(2)]
+    third = await rerun(engine, Rerun(first.run_id))
+    assert await statuses(engine, second.run_id, third.run_id) == ["cancelled", "running"]
+
+
+async def test_a_process_that_dies_before_it_cancels_the_oldest_is_made_up_for_by_the_sweep(
+    engine: Engine,
+) -> None:
+    document = {**keyed("cancel_oldest"), "concurrency": {"limit": 2, "onLimit": "cancel_oldest"}}
+    request = StartRequest(await create_workflow(engine, document), {"who": "ada"})
+    runs = [await engine.db.transact(partial(start_within, engine, request)) for _ in range(4)]
+    ids = [one.run_id for one in runs]
+    assert runs[2].outdated == ids[:1]
+    assert await statuses(engine, *ids) == ["running"] * 4
+    await _sweep(engine)
+    assert await statuses(engine, *ids) == ["cancelled", "cancelled", "running", "running"]
+    assert await verify(engine.db) == []
+
+
+async def test_the_sweep_leaves_runs_alone_that_may_run_side_by_side(engine: Engine) -> None:
+    document = {**keyed("queue"), "concurrency": {"limit": 2}}
+    request = StartRequest(await create_workflow(engine, document), {"who": "ada"})
+    ids = [(await start_run(engine, request)).run_id for _ in range(3)]
+    await _sweep(engine)
+    assert await statuses(engine, *ids) == ["running", "running", "queued"]
 
 
 async def test_a_mocked_or_failing_node_is_not_limited_for_ever(engine: Engine) -> None:

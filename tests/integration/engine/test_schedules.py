@@ -19,7 +19,7 @@ from headrace.engine.save import delete_workflow
 from headrace.engine.schedules import fire_due
 from headrace.engine.timetables import change_schedule, create_schedule, schedule_of, slots_of
 from headrace.errors import InvalidInput, NotFound, StoreUnavailable
-from headrace.graph.dispatch import RunTask
+from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.overlap import Overlap
 from headrace.store import slots
 from headrace.store.db import Database
@@ -210,6 +210,34 @@ async def test_a_slot_that_cancels_the_other_waits_until_it_has_tidied_up(engine
     assert await status_of(engine, first) == "cancelled"
     await fire_due(engine, slot + HOUR + 2 * SECOND)
     assert await states(engine, schedule_id) == ["ended", "started"]
+
+
+async def test_a_slot_whose_process_dies_before_it_cancels_the_other_is_taken_up_by_the_next_tick(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule_id, slot = await hourly(engine, Overlap.CANCEL_OTHER)
+    await fire_due(engine, slot)
+
+    async def dies(*_: object) -> list[Dispatch]:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr("headrace.engine.schedules.make_room", dies)
+        with pytest.raises(StoreUnavailable):
+            await fire_due(engine, slot + HOUR)
+    assert await states(engine, schedule_id) == ["started", "waiting"]
+    await fire_due(engine, slot + HOUR + SECOND)
+    first, second = await runs_of(engine, schedule_id)
+    assert (await status_of(engine, first), await status_of(engine, second)) == ("cancelled", "running")
+
+
+async def test_a_slot_s_run_takes_the_place_of_another_by_its_workflow_s_key(engine: Engine) -> None:
+    document = {**workflow([node("a")], []), "concurrency": {"limit": 1, "onLimit": "cancel_oldest"}}
+    schedule_id, slot = await hourly(engine, Overlap.ALLOW, document)
+    for hour in range(2):
+        await fire_due(engine, slot + hour * HOUR)
+    first, second = await runs_of(engine, schedule_id)
+    assert (await status_of(engine, first), await status_of(engine, second)) == ("cancelled", "running")
 
 
 async def test_a_pause_makes_nothing_up_and_holds_what_waits(engine: Engine) -> None:

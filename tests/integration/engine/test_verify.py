@@ -69,6 +69,15 @@ BREAKS = {
     "each_run_ends_once": (
         "INSERT INTO workflow_events (run_id, type) SELECT id, 'run.failed' FROM workflow_runs"
     ),
+    "signals_are_taken": (
+        "WITH w AS (UPDATE workflow_tasks SET status = 'waiting', signal = 'go' WHERE status = 'queued'"
+        " RETURNING run_id) INSERT INTO workflow_signals (run_id, id, name, sent_at)"
+        " SELECT DISTINCT run_id, '1', 'go', now() - interval '61 s' FROM w"
+    ),
+    "taken_signals_have_takers": (
+        "INSERT INTO workflow_signals (run_id, id, name, position)"
+        " SELECT run_id, '1', 'go', position FROM workflow_tasks WHERE node_id = 'no'"
+    ),
     "An ended task has not one outcome for each edge out of it": (
         "UPDATE workflow_tasks SET outcomes = '' WHERE node_id = 'a' AND finished_at IS NOT NULL"
     ),
