@@ -97,10 +97,12 @@ def signal_received(run_id: UUID, signal: Signal, taker: Waiter | None) -> Event
     return Event(run_id, "signal.received", position, node_id, data={"name": signal.name, "id": signal.id})
 
 
-def signal_refused(waiter: Waiter, signal: Signal, reason: str) -> Event:
-    """The task that waited for it does not accept what came early."""
+def signal_refused(waiter: Waiter, node_name: str, signal: Signal, reason: str) -> list[Event]:
+    """The task that waited for it does not accept what came early: its sender is gone, so the log says so."""
     data: JsonObject = {"name": signal.name, "id": signal.id, "reason": reason}
-    return Event(waiter.task.run_id, "signal.refused", waiter.task.position, waiter.node_id, data=data)
+    told = f"Signal '{signal.name}' ({signal.id}) came early and is refused: {reason}"
+    refused = Event(waiter.task.run_id, "signal.refused", waiter.task.position, waiter.node_id, data=data)
+    return [refused, *lines(waiter.task, waiter.node_id, node_name, [LogLine("info", "warning", told)])]
 
 
 def queued(tasks: Sequence[Queued]) -> list[Event]:

@@ -63,7 +63,8 @@ async def send_signal(engine: Engine, request: SignalRequest) -> Sent:
 
     The same id again, with the same content, answers the same and does nothing. Raises NotFound, TooLarge,
     SignalConflict, WrongState when the run has ended, and InvalidInput when the task that waits refuses it:
-    then it goes on waiting, and the signal was never there.
+    then it goes on waiting, and the signal was never there. One that came early and was refused later is told
+    so, too, when it comes again.
     """
     if size_of(dump(request.payload)) > SIGNAL_LIMIT:
         raise TooLarge(f"A signal carries at most {SIGNAL_LIMIT // 1024} KiB")
@@ -144,6 +145,8 @@ def _again(request: SignalRequest, known: Signal) -> Sent:
     same = (known.name, known.payload, known.node_id) == (request.name, request.payload, request.node_id)
     if not same:
         raise SignalConflict
+    if known.refused is not None:
+        raise InvalidInput("It came early and is not what the node waited for", [Problem("", known.refused)])
     return Sent(known.id, known.position, ())
 
 
@@ -205,5 +208,6 @@ async def _first_accepted(tx: Tx, taker: _Taker) -> Signal | None:
             return signal
         reason = "; ".join(f"{one.path}: {one.message}" if one.path else one.message for one in problems)
         await signals.mark_refused(tx, waiter.task.run_id, signal.id, reason)
-        await events.append(tx, [history.signal_refused(waiter, signal, reason)])
+        node = taker.program.plan.nodes[waiter.task.position]
+        await events.append(tx, history.signal_refused(waiter, node.name, signal, reason))
     return None

@@ -153,6 +153,25 @@ async def test_an_early_one_that_turns_out_wrong_is_refused_then(engine: Engine)
     assert (await events_of(engine, run_id, "signal.%"))[-1] == "signal.refused"
 
 
+async def test_an_early_one_that_turns_out_wrong_is_told_to_all_who_look(engine: Engine) -> None:
+    run_id, dispatches = await begun(engine, STRICT)
+    assert (await signalled(engine, run_id, {"n": "many"}, id="one")).position is None
+    await drain(engine, dispatches)
+
+    assert await statuses_of(engine, run_id) == {"wait": "waiting"}
+    (line,) = await sql(
+        engine.db,
+        "SELECT message, node_id, data FROM workflow_events"
+        " WHERE run_id = $1 AND type = 'log' AND data ->> 'kind' = 'warning'",
+        run_id,
+    )
+    assert line.node_id == "wait"
+    assert line.message.startswith("Signal 'go' (one) came early and is refused: n: ")
+    with pytest.raises(InvalidInput) as refused:
+        await signalled(engine, run_id, {"n": "many"}, id="one")
+    assert refused.value.problems[0].message.startswith("n: ")
+
+
 async def test_a_run_that_ended_takes_none(engine: Engine) -> None:
     run_id = await parked(engine, ONE)
     await cancel_run(engine, run_id)
