@@ -65,7 +65,7 @@ class TaskExplanationOut(Model):
 
 
 class ExplanationOut(Model):
-    """Why a run does not go on (`text` is empty once it has ended), and why its tasks do not run."""
+    """Why a run does not go on, or failed, and why its tasks do not run. text: empty if it ended otherwise."""
 
     run_id: UUID
     status: RunStatus
@@ -75,13 +75,12 @@ class ExplanationOut(Model):
     tasks: list[TaskExplanationOut]
 
     @classmethod
-    def of(cls, explanation: Explanation, node: str | None) -> ExplanationOut:
-        """node: the only one whose tasks are wanted, None for all."""
+    def of(cls, explanation: Explanation) -> ExplanationOut:
         return cls(
             run_id=explanation.run_id,
             status=explanation.status,
             text=explanation.text,
             has_more=explanation.has_more,
             causes=[CauseOut.of(one) for one in explanation.causes],
-            tasks=[TaskExplanationOut.of(one) for one in explanation.tasks if node in (None, one.node_id)],
+            tasks=[TaskExplanationOut.of(one) for one in explanation.tasks],
         )

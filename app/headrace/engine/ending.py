@@ -9,6 +9,7 @@ from headrace.engine import history, turns
 from headrace.engine.program import Engine
 from headrace.engine.starting import StartRequest, start_within
 from headrace.errors import HeadraceError
+from headrace.graph.culprits import NODE_FAILED
 from headrace.graph.decide import is_unhandled, run_verdict
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.join import EdgeOutcome
@@ -58,7 +59,7 @@ async def verdict(tx: Tx, run: LockedRun, plan: Plan) -> Verdict:
     status = run_verdict(plan, outcomes, met, known.early is RunStatus.CANCELLED)
     if status is RunStatus.FAILED:
         culprit = next(one for one in failures if is_unhandled(plan, one.position, one.outcomes, met))
-        return Verdict(status, f"node '{culprit.node_id}' failed")
+        return Verdict(status, NODE_FAILED % culprit.node_id)
     return Verdict(status, known.reason or "")
 
 

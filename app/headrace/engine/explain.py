@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 from uuid import UUID
 
 from headrace.engine.program import Engine
 from headrace.engine.sweep import UNHEALTHY_SECONDS, SweepSettings
 from headrace.errors import NotFound
-from headrace.graph.explain import Explanation, explain_run
-from headrace.graph.explain_facts import TASK_QUEUE, Facts, Holder, QueueLook, RunFacts
+from headrace.graph.explain import Explanation, explain_node, explain_run
+from headrace.graph.explain_facts import Facts, Holder, QueueLook, RunFacts
 from headrace.graph.ids import TaskId
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store import standing
@@ -21,40 +22,56 @@ from headrace.store.standing import RunRecord
 MOST_RUNS = 50
 """Runs below those that were asked for whose causes are told, too."""
 
-_NOT_LOOKED = QueueLook()
+Looks: TypeAlias = Mapping[str, QueueLook]
+"""What somebody saw of the queues of tasks, by their names."""
+
+_NOT_LOOKED: Looks = {}
 
 
-async def explain(engine: Engine, run_id: UUID, queue: QueueLook = _NOT_LOOKED) -> Explanation:
-    """Explains a run. queue: what the caller saw of the queue of tasks. Raises NotFound."""
-    async with engine.db.transaction() as tx:
-        found = await explain_in(engine, tx, [run_id], queue)
-    if run_id not in found:
-        raise NotFound("Workflow run not found")
-    return found[run_id]
+async def explain(
+    engine: Engine, run_id: UUID, looks: Looks = _NOT_LOOKED, node_id: str | None = None
+) -> Explanation:
+    """Explains a run, with one of its nodes or with all that do not run.
 
-
-async def explain_in(
-    engine: Engine, tx: Tx, run_ids: Sequence[UUID], queue: QueueLook = _NOT_LOOKED
-) -> dict[UUID, Explanation]:
-    """Explains those of the runs that are there.
-
-    It reads the tasks of these runs and of some of the runs below them, and a few rows beside.
+    Raises NotFound, also when the run's workflow has no such node.
     """
+    async with engine.db.transaction() as tx:
+        facts = await _facts(engine, tx, [run_id], looks)
+    if run_id not in facts.runs:
+        raise NotFound("Workflow run not found")
+    if node_id is None:
+        return explain_run(facts, run_id)
+    if node_id not in facts.runs[run_id].plan.by_id:
+        raise NotFound(f"The run has no node '{node_id}'{_INSIDE if '/' in node_id else ''}")
+    return explain_node(facts, run_id, node_id)
+
+
+_INSIDE = ": ask the child run, which is among its children, about a node in a map or loop"
+
+
+async def explain_in(engine: Engine, tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, Explanation]:
+    """Explains those of the runs that are there, from what PostgreSQL knows."""
+    facts = await _facts(engine, tx, run_ids, _NOT_LOOKED)
+    return {run_id: explain_run(facts, run_id) for run_id in run_ids if run_id in facts.runs}
+
+
+async def _facts(engine: Engine, tx: Tx, run_ids: Sequence[UUID], looks: Looks) -> Facts:
+    """Reads the tasks of these runs and of some of the runs below them, and a few rows beside."""
     loading = _Loading(engine, tx)
     await loading.load(run_ids)
     while wanted := loading.next_level():
         await loading.load(wanted)
-    pulse = await standing.pulse(tx, TASK_QUEUE, UNHEALTHY_SECONDS)
-    facts = Facts(
+    pulse = await standing.pulse(tx, UNHEALTHY_SECONDS)
+    return Facts(
         now=pulse.now,
         runs=loading.runs,
         workers=pulse.workers,
-        queue=queue,
+        listeners=pulse.listeners,
+        looks=looks,
         key_holders=await standing.holders(tx, loading.held_for()),
         children=loading.children,
         sweep_seconds=SweepSettings().lost_delivery,
     )
-    return {run_id: explain_run(facts, run_id) for run_id in run_ids if run_id in facts.runs}
 
 
 @dataclass(slots=True)
@@ -88,6 +105,7 @@ class _Loading:
                 holders=holders,
                 is_child=one.is_child,
                 child_index=one.child_index,
+                is_body=bool(one.program.body),
             )
         await self._find_children(run_ids)
 
@@ -115,5 +133,12 @@ class _Loading:
             if task.status is TaskStatus.WAITING and task.waits_for == CHILDREN
         ]
         found = await standing.children(self.tx, parents) if parents else {}
+        found |= {
+            TaskId(run_id, task.position): list(task.failed_children)
+            for run_id in run_ids
+            if run_id in self.runs
+            for task in self.runs[run_id].tasks.values()
+            if task.failed_children
+        }
         self.children |= found
         self._below = [run_id for ids in found.values() for run_id in ids]

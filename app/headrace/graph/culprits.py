@@ -10,6 +10,9 @@ from headrace.graph.json_types import JsonObject
 CHILD_FAILED = "ChildFailed"
 """The type of the error of a node whose children failed: its message names them."""
 
+NODE_FAILED = "node '%s' failed"
+"""The reason of a run that a node failed, with the node's id."""
+
 MOST_OF_AN_ERROR = 400
 """Characters of the text of one node's error that are carried up."""
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from uuid import UUID
 
-from headrace.graph.explain_causes import Cause, CauseKind, sentence, since
+from headrace.graph.culprits import NODE_FAILED
+from headrace.graph.explain_causes import Cause, CauseKind, sentence, since, until
 from headrace.graph.explain_chains import NOT_RUN, SHOWN, Chains, Path
 from headrace.graph.explain_facts import Facts, RunFacts, TaskFacts
 from headrace.graph.explain_task import end_verb, key_cause, own_causes, paused
 from headrace.graph.ids import TaskId
 from headrace.graph.join import Rule
-from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
+from headrace.graph.states import ENDED, RUN_ENDED, RunStatus, TaskStatus
 
 DEEPEST = 12
 """Runs of children in children that one explanation follows. Real ones are not as deep; data that is read
@@ -40,7 +41,7 @@ class TaskExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a run does not go on, and each of its tasks that do not run or did not."""
+    """Why a run does not go on or failed, and each of its tasks that do not run, did not, or failed."""
 
     run_id: UUID
     status: RunStatus
@@ -50,17 +51,23 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """Of the run, in words, without the subject; '' when it has ended."""
+        """Of the run, in words, without the subject; '' when it has ended without a failure."""
         return sentence(self.causes, self.has_more)
 
     def lines(self) -> dict[TaskId, str]:
         """A line for each task that has not ended and does not run."""
-        return {one.task: one.text for one in self.tasks if one.status not in NOT_RUN}
+        return {one.task: one.text for one in self.tasks if one.status not in ENDED}
 
 
 def explain_run(facts: Facts, run_id: UUID) -> Explanation:
     """Explains one of the runs that the facts tell of."""
     return _Explainer(facts, facts.runs[run_id]).explanation()
+
+
+def explain_node(facts: Facts, run_id: UUID, node_id: str) -> Explanation:
+    """As `explain_run`, with one node's task only, wherever it stands; KeyError without such a node."""
+    explainer = _Explainer(facts, facts.runs[run_id])
+    return replace(explainer.explanation(), tasks=explainer.of_node(node_id))
 
 
 class _Explainer:
@@ -82,15 +89,28 @@ class _Explainer:
         tasks = tuple(
             self._task(task)
             for _, task in sorted(run.tasks.items())
-            if task.status not in (TaskStatus.RUNNING, TaskStatus.COMPLETED, TaskStatus.FAILED)
+            if task.status not in (TaskStatus.RUNNING, TaskStatus.COMPLETED)
         )
         return Explanation(run.id, run.status, self.run_causes(), has_more, tasks)
 
+    def of_node(self, node_id: str) -> tuple[TaskExplanation, ...]:
+        """The explanation of one node's task; none while its run has no tasks."""
+        position, run = self._run.plan.by_id[node_id].position, self._run
+        if position in run.tasks:
+            return (self._task(run.tasks[position]),)
+        if run.status is RunStatus.QUEUED:
+            return ()
+        told = TaskFacts(position, node_id, TaskStatus.COMPLETED, is_propagated=True)
+        return (self._task(told),)
+
     def run_causes(self) -> tuple[Cause, ...]:
-        """Why the run has not ended: it has not begun, is paused or stopped, and what its tasks wait for."""
+        """Why the run has not ended: it has not begun, is paused or stopped, and what its tasks wait for.
+
+        Or why it failed.
+        """
         run = self._run
         if run.status in RUN_ENDED:
-            return ()
+            return self._failure()
         if run.status is RunStatus.QUEUED:
             return (self._turn(),)
         whole: list[Cause] = []
@@ -101,6 +121,19 @@ class _Explainer:
             why = f": {run.reason}" if run.reason else ""
             whole.append(Cause(_K.STOPPING, f"is being ended as {run.verdict}{why}"))
         return (*whole, *(self._waits_for(root) for root in self._chains.roots[:SHOWN]))
+
+    def _failure(self) -> tuple[Cause, ...]:
+        """The node that it failed with, or what else ended it."""
+        run = self._run
+        if run.status is not RunStatus.FAILED:
+            return ()
+        failed = (task for task in run.tasks.values() if task.status is TaskStatus.FAILED)
+        culprit = next((task for task in failed if run.reason == NODE_FAILED % task.node_id), None)
+        if culprit is None:
+            return (Cause(_K.ENDED, f"failed: {run.reason}", details={"status": run.status.value}),)
+        causes = tuple(one.brief() for one in self._own(culprit))
+        text = f"failed because of node {culprit.node_id}"
+        return (Cause(_K.NODE, text, culprit.node_id, run.id, causes=causes),)
 
     def _turn(self) -> Cause:
         run = self._run
@@ -144,17 +177,22 @@ class _Explainer:
         return Cause(_K.RELEASE, "is about to be released: all that it waited for has ended")
 
     def _with_children(self, task: TaskFacts, cause: Cause) -> Cause:
+        """With the runs that it waits for, or that it failed with."""
         ids = self._facts.children.get(TaskId(self._run.id, task.position), ())
-        if cause.kind is not _K.CHILDREN or self._depth >= DEEPEST:
-            return cause
         runs = [self._facts.runs[run_id] for run_id in ids if run_id in self._facts.runs]
-        return replace(cause, causes=tuple(self._child(run) for run in runs))
+        if cause.kind not in (_K.CHILDREN, _K.ENDED) or self._depth >= DEEPEST or not runs:
+            return cause
+        if cause.kind is _K.ENDED:
+            text = end_verb(task.status)
+        else:
+            text = cause.text if runs[0].is_body else f"waits for its sub-workflow{until(task.wake_at)}"
+        return replace(cause, text=text, causes=tuple(self._child(run) for run in runs))
 
     def _child(self, run: RunFacts) -> Cause:
         causes = _Explainer(self._facts, run, self._depth + 1).run_causes()
         return Cause(
             _K.CHILD,
-            f"child {run.child_index} (run {run.id})",
+            f"child {run.child_index} (run {run.id})" if run.is_body else f"run {run.id}",
             run_id=run.id,
             details={"index": run.child_index, "status": run.status.value},
             causes=tuple(one.brief() for one in causes),

@@ -10,17 +10,16 @@ from uuid import UUID
 from headrace.graph.children import Batch
 from headrace.graph.ids import TaskId
 from headrace.graph.plan import Plan
+from headrace.graph.queue_names import task_queue
 from headrace.graph.states import ENDED, RunStatus, TaskStatus
-
-TASK_QUEUE = "workflow-tasks"
-"""Where jobs of tasks stand. `headrace.queues.names` says the same, but that is a floor above."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
     """Where a task stands. is_propagated: its successors were told of its end. error: `Kind: message`.
 
-    The others are the columns of its row; batch: of the children that it waits for.
+    The others are the columns of its row; batch: of the children that it waits for. asks, asks_whom: what it
+    asks people, and whom. failed_children: the first few runs that it failed with.
     """
 
     position: int
@@ -39,6 +38,15 @@ class TaskFacts:
     caused_by: str | None = None
     error: str | None = None
     batch: Batch | None = None
+    priority: int = 5
+    asks: str | None = None
+    asks_whom: str | None = None
+    failed_children: tuple[UUID, ...] = ()
+
+    @property
+    def queue(self) -> str:
+        """Where its job stands."""
+        return task_queue(self.priority)
 
     @property
     def is_open(self) -> bool:
@@ -60,7 +68,8 @@ class RunFacts:
     """Where a run stands. tasks: by position, without those that completed and whose successors were told.
 
     paused_at: since when it is paused. key: that it counts against; ahead: queued runs whose turn comes
-    first. holders: runs that have the key. is_child, child_index: it runs for a task of another run.
+    first. holders: runs that have the key. is_child, child_index: it runs for a task of another run;
+    is_body: and runs a part of that run's workflow.
     """
 
     id: UUID
@@ -75,31 +84,32 @@ class RunFacts:
     holders: Sequence[Holder] = ()
     is_child: bool = False
     child_index: int | None = None
+    is_body: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
-    """What the queue of tasks looks like. None: nobody looked.
+    """What one queue of tasks looks like. depth: jobs that stand in it. listeners: workers that take them."""
 
-    depth: jobs that stand in it. listeners: workers that take them.
-    """
-
-    depth: int | None = None
-    listeners: int | None = None
+    depth: int
+    listeners: int
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that explaining asks. now: the database's clock. workers: worker processes with a fresh heartbeat.
+    """All that explaining asks. now: the database's clock. workers: worker processes with a fresh heartbeat;
+    listeners: how many of them take jobs of a queue. looks: what was seen of the queues, if somebody looked.
 
     key_holders: by concurrency key of tasks. children: runs that have begun and not ended, the first few of
-    each task. sweep_seconds: how old a delivery is when the sweep looks for its job.
+    each task; of a failed one, those that failed. sweep_seconds: how old a delivery is when the sweep looks
+    for its job.
     """
 
     now: datetime
     runs: Mapping[UUID, RunFacts]
     workers: int
-    queue: QueueLook = QueueLook()
+    listeners: Mapping[str, int] = field(default_factory=dict)
+    looks: Mapping[str, QueueLook] = field(default_factory=dict)
     key_holders: Mapping[str, Sequence[Holder]] = field(default_factory=dict)
     children: Mapping[TaskId, Sequence[UUID]] = field(default_factory=dict)
     sweep_seconds: float = 10.0

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from headrace.graph.explain_causes import Cause, CauseKind, moment, since, until
-from headrace.graph.explain_facts import TASK_QUEUE, Facts, Holder, TaskFacts
+from headrace.graph.explain_facts import Facts, Holder, TaskFacts
 from headrace.graph.json_types import JsonObject
+from headrace.graph.queue_names import emptied_before
 from headrace.graph.states import TaskStatus
 
 _K = CauseKind
@@ -50,16 +51,28 @@ def _queued(facts: Facts, task: TaskFacts) -> Cause:
 
 def _not_taken(facts: Facts, task: TaskFacts) -> Cause:
     """Why nobody has taken a queued task yet."""
-    look = facts.queue
-    if not (facts.workers or look.listeners):
-        who = "worker process of Headrace" if look.listeners is None else "worker"
-        return Cause(_K.NO_WORKER, f"no {who} listens on {TASK_QUEUE}", details={"queue": TASK_QUEUE})
-    if look.depth:
-        ahead = look.depth - 1
-        jobs = "1 job is" if ahead == 1 else f"up to {ahead} jobs are"
-        text = f"{jobs} ahead in {TASK_QUEUE}" if ahead else f"a worker takes it next from {TASK_QUEUE}"
-        return Cause(_K.JOBS_AHEAD, text, details={"queue": TASK_QUEUE, "atMost": ahead})
-    return _delivered(facts, task)
+    queue, look = task.queue, facts.looks.get(task.queue)
+    if not (facts.listeners.get(queue) or (look and look.listeners)):
+        who = "worker process of Headrace" if look is None else "worker"
+        return Cause(_K.NO_WORKER, f"no {who} listens on {queue}", details={"queue": queue})
+    if look is None or not look.depth:
+        return _delivered(facts, task)
+    ahead = look.depth - 1
+    first = sum(facts.looks[name].depth for name in emptied_before(queue) if name in facts.looks)
+    details: JsonObject = {"queue": queue, "atMost": ahead, "inQueuesBefore": first}
+    return Cause(_K.JOBS_AHEAD, _ahead(queue, ahead, first), details=details)
+
+
+def _ahead(queue: str, ahead: int, first: int) -> str:
+    """ahead: jobs in its queue before it, at most. first: jobs of higher priority."""
+    parts = []
+    if ahead:
+        parts.append(
+            f"1 job is ahead in {queue}" if ahead == 1 else f"up to {ahead} jobs are ahead in {queue}"
+        )
+    if first:
+        parts.append(f"{first} of higher priority {'goes' if first == 1 else 'go'} first")
+    return ", and ".join(parts) or f"a worker takes it next from {queue}"
 
 
 def _delivered(facts: Facts, task: TaskFacts) -> Cause:
@@ -136,12 +149,19 @@ def _as_json(holder: Holder) -> JsonObject:
 
 
 def _signal(task: TaskFacts) -> Cause:
-    what = f"an {task.waits_for}" if task.waits_for == "approval" else f"signal {task.signal}"
-    if task.waits_for == "question":
-        what = "an answer to its question"
-    details = {"name": task.signal, "waitsFor": task.waits_for}
+    asks = f' "{task.asks}"' if task.asks else ""
+    match task.waits_for:
+        case "approval":
+            what = f"an approval{asks}"
+        case "question":
+            of_whom = f" of {task.asks_whom}" if task.asks_whom else ""
+            what = f"an answer{of_whom} to its question{asks}"
+        case _:
+            what = f"signal {task.signal}"
+    asked = {"asks": task.asks, "asksWhom": task.asks_whom} if task.asks else {}
+    details: JsonObject = {"name": task.signal, "waitsFor": task.waits_for, **asked}
     text = f"waits for {what}{until(task.wake_at)}"
-    return Cause(_K.SIGNAL, text, until=task.wake_at, details={**details})
+    return Cause(_K.SIGNAL, text, until=task.wake_at, details=details)
 
 
 def _retry(task: TaskFacts) -> Cause:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from headrace.graph.culprits import CHILD_FAILED, MOST_OF_A_CHAIN, Culprit
+from headrace.graph.culprits import CHILD_FAILED, MOST_OF_A_CHAIN, NODE_FAILED, Culprit
 from headrace.graph.json_types import JsonObject
 from headrace.store.codec import load
 from headrace.store.db import Tx
@@ -19,7 +19,7 @@ SELECT t.run_id, t.node_id, t.error ->> 'type' AS kind,
                  || right(t.error ->> 'message', {MOST_OF_A_CHAIN // 2}) END AS message,
        CASE WHEN t.error ->> 'type' = '{CHILD_FAILED}' THEN t.error #> '{{details,root}}' END AS root
 FROM workflow_runs r JOIN workflow_tasks t ON t.run_id = r.id
-WHERE r.id = ANY($1) AND t.status = 'failed' AND r.reason = format('node ''%s'' failed', t.node_id)
+WHERE r.id = ANY($1) AND t.status = 'failed' AND r.reason = format($2, t.node_id)
 """
 
 
@@ -33,5 +33,5 @@ async def culprits(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, Culprit]:
             row.message or "",
             cast("JsonObject | None", load(row.root)),
         )
-        for row in await tx.fetch(_CULPRITS, list(run_ids))
+        for row in await tx.fetch(_CULPRITS, list(run_ids), NODE_FAILED)
     }

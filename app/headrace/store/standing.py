@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from headrace.graph.children import Batch
+from headrace.graph.culprits import CHILD_FAILED
 from headrace.graph.explain_facts import Holder, TaskFacts
 from headrace.graph.ids import TaskId
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
@@ -20,6 +21,9 @@ from headrace.store.runs import ProgramKey
 
 FEW = 3
 """Children of a task, and holders of a key, that are named."""
+
+FEW_WORDS = 100
+"""Characters that are told of what a task asks people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,13 @@ async def runs(tx: Tx, run_ids: Sequence[UUID]) -> list[RunRecord]:
 _TASKS = f"""
 SELECT t.run_id, t.position, t.node_id, t.status, t.attempt, t.waits_for, t.signal, t.held_for, t.is_paused,
        t.wake_at, t.queued_at, t.started_at, t.propagated, t.reason, t.caused_by,
-       (t.error ->> 'type') || ': ' || left(t.error ->> 'message', 300) AS error,
+       (t.error ->> 'type') || ': ' || left(t.error ->> 'message', 300) AS error, t.priority,
+       CASE WHEN t.waits_for IN ('approval', 'question')
+            THEN left(coalesce(t.memory ->> 'message', t.memory ->> 'question'), {FEW_WORDS}) END AS asks,
+       CASE WHEN t.waits_for = 'question' THEN left(t.memory ->> 'actor', {FEW_WORDS}) END AS asks_whom,
+       CASE WHEN t.status = 'failed' AND t.error ->> 'type' = '{CHILD_FAILED}' THEN ARRAY(
+         SELECT (c ->> 'runId')::uuid
+         FROM jsonb_path_query(t.error, '$.details.children[0 to {FEW - 1}]') AS c) END AS failed_children,
        c.total, c.at_once, c.tolerated, c.started, c.ended, c.failed
 FROM workflow_tasks t
 LEFT JOIN task_children c ON c.run_id = t.run_id AND c.position = t.position
@@ -105,6 +115,10 @@ def _task(row: Record) -> TaskFacts:
         reason=row.reason,
         caused_by=row.caused_by,
         error=row.error,
+        priority=row.priority,
+        asks=row.asks or None,
+        asks_whom=row.asks_whom or None,
+        failed_children=tuple(row.failed_children or ()),
         batch=None if row.total is None else Batch(*counts),
     )
 
@@ -172,21 +186,27 @@ async def turn(tx: Tx, run_id: UUID, key: str) -> tuple[list[Holder], int]:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The database's clock, and how many worker processes listen on a queue and were heard of lately."""
+    """The database's clock; how many worker processes were heard of lately, and how many listen where."""
 
     now: datetime
     workers: int
+    listeners: Mapping[str, int]
 
 
 _PULSE = """
-SELECT clock_timestamp() AS now, count(*)::int AS workers FROM workflow_workers
-WHERE state = 'running' AND $1 = ANY(queues)
-  AND last_heartbeat > clock_timestamp() - make_interval(secs => $2)
+WITH fresh AS (
+  SELECT id, queues FROM workflow_workers
+  WHERE state = 'running' AND last_heartbeat > clock_timestamp() - make_interval(secs => $1)
+)
+SELECT clock_timestamp() AS now, (SELECT count(*)::int FROM fresh) AS workers, q.queue, q.number
+FROM (SELECT 1) AS one LEFT JOIN (
+  SELECT queue, count(*)::int AS number FROM fresh, unnest(queues) AS queue GROUP BY queue
+) AS q ON true
 """
 
 
-async def pulse(tx: Tx, queue: str, fresh_seconds: float) -> Pulse:
+async def pulse(tx: Tx, fresh_seconds: float) -> Pulse:
     """fresh_seconds: how old a heartbeat may be."""
-    row = await tx.row(_PULSE, queue, fresh_seconds)
-    assert row is not None
-    return Pulse(row.now, row.workers)
+    rows = await tx.fetch(_PULSE, fresh_seconds)
+    listeners = {row.queue: row.number for row in rows if row.queue is not None}
+    return Pulse(rows[0].now, rows[0].workers, listeners)

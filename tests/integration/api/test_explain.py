@@ -44,7 +44,25 @@ async def test_one_node_is_explained_alone(client: httpx.AsyncClient) -> None:
     run_id = await started(client, await saved(client, chain(3)))
     seen = (await client.get(f"/runs/{run_id}/explain", params={"node": "n1"})).json()
     assert [task["nodeId"] for task in seen["tasks"]] == ["n1"]
-    assert (await client.get(f"/runs/{run_id}/explain?node=none")).json()["tasks"] == []
+
+
+async def test_an_unknown_node_is_not_found(client: httpx.AsyncClient) -> None:
+    run_id = await started(client, await saved(client, chain(1)))
+    answer = await client.get(f"/runs/{run_id}/explain?node=zz")
+    assert (answer.status_code, answer.json()["message"]) == (404, "The run has no node 'zz'")
+    inner = await client.get(f"/runs/{run_id}/explain", params={"node": "each[3]/pay"})
+    assert inner.json()["message"].startswith("The run has no node 'each[3]/pay': ask the child run")
+    assert (await client.get(f"/runs/{uuid4()}/explain?node=n0")).json()[
+        "message"
+    ] == "Workflow run not found"
+
+
+async def test_a_node_that_is_asked_for_is_told_also_when_it_has_ended(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    _, run_id = await finished_run(client, engine, chain(1))
+    (task,) = (await client.get(f"/runs/{run_id}/explain?node=n0")).json()["tasks"]
+    assert (task["status"], task["text"]) == ("completed", "completed")
 
 
 async def test_what_rq_knows_is_looked_up(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,7 @@ from headrace.errors import NotFound
 from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.explain import Explanation, TaskExplanation
 from headrace.graph.explain_causes import Cause, CauseKind, moment
-from headrace.graph.explain_facts import TASK_QUEUE, QueueLook
+from headrace.graph.explain_facts import QueueLook
 from headrace.graph.holding import Debug
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.queues.names import TASKS
@@ -78,10 +78,6 @@ async def wake_at(engine: Engine, run_id: UUID, node_id: str) -> str:
     return moment(at)
 
 
-def test_the_queue_has_one_name() -> None:
-    assert TASK_QUEUE == TASKS
-
-
 async def test_a_pending_task_waits_for_the_signal_before_it(engine: Engine) -> None:
     signal = node("approve", "waitSignal", config={"name": "go", "timeout": "1h"})
     nodes = [signal, node("b"), node("c")]
@@ -109,11 +105,11 @@ async def test_a_pending_task_waits_for_the_signal_before_it(engine: Engine) -> 
         ),
         (
             node("n", "approval", config={"message": "Pay?", "timeout": "1h"}),
-            "waits for an approval until {until}",
+            'waits for an approval "Pay?" until {until}',
         ),
         (
-            node("n", "question", config={"question": "Who?", "timeout": "1h"}),
-            "waits for an answer to its question until {until}",
+            node("n", "question", config={"question": "Who?", "actor": "Ada", "timeout": "1h"}),
+            'waits for an answer of Ada to its question "Who?" until {until}',
         ),
         (
             node("n", "waitUntil", config={"condition": {"var": "input.no"}, "every": "1m", "timeout": "1h"}),
@@ -141,19 +137,20 @@ async def test_a_queued_task_says_what_keeps_it_from_being_taken(engine: Engine)
 
     alone = of(await explain(engine, run.run_id), "n0")
     assert alone.text.endswith(": no worker process of Headrace listens on workflow-tasks")
-    looked = of(await explain(engine, run.run_id, QueueLook(1, 0)), "n0")
+    looked = of(await explain(engine, run.run_id, {TASKS: QueueLook(1, 0)}), "n0")
     assert looked.text.endswith(": no worker listens on workflow-tasks")
-    by_others = of(await explain(engine, run.run_id, QueueLook(38, 1)), "n0")
+    by_others = of(await explain(engine, run.run_id, {TASKS: QueueLook(38, 1)}), "n0")
     assert by_others.text.endswith(": up to 37 jobs are ahead in workflow-tasks")
 
     await work(engine)
-    busy = of(await explain(engine, run.run_id, QueueLook(38, 1)), "n1")
+    busy = of(await explain(engine, run.run_id, {TASKS: QueueLook(38, 1)}), "n1")
     assert kinds(busy.causes) == [K.NODE, K.QUEUED, K.JOBS_AHEAD]
     assert "waits for node n0, which has been queued since " in busy.text
-    fresh = of(await explain(engine, run.run_id, QueueLook(0, 1)), "n0")
+    fresh = of(await explain(engine, run.run_id, {TASKS: QueueLook(0, 1)}), "n0")
     assert "it was delivered; the sweep looks for its job after " in fresh.text
     await age(engine.db, 60)
-    assert of(await explain(engine, run.run_id, QueueLook(0, 1)), "n0").text.endswith("when it comes next")
+    late = of(await explain(engine, run.run_id, {TASKS: QueueLook(0, 1)}), "n0")
+    assert late.text.endswith("when it comes next")
 
 
 async def test_a_worker_without_a_heartbeat_does_not_listen(engine: Engine) -> None:
@@ -256,6 +253,12 @@ async def test_a_chain_of_sub_workflows_is_told_to_its_end(engine: Engine) -> No
 
     below = [K.CHILD, K.NODE]
     assert kinds([cause]) == [K.CHILDREN, *below, K.CHILDREN, *below, K.TIMER]
+    (middle,) = await children_of(engine, run_id)
+    (inner,) = await children_of(engine, middle)
+    waits = f"waits for its sub-workflow: run {inner} waits for node hold, which waits until "
+    assert of(await explain(engine, run_id), "top").text.startswith(
+        f"waits for its sub-workflow: run {middle} waits for node call, which {waits}"
+    )
 
 
 async def test_a_wide_family_is_told_in_part(engine: Engine) -> None:
@@ -288,7 +291,8 @@ async def test_what_ended_without_running_names_the_failed_node(engine: Engine) 
 
     found = await explain(engine, run_id)
 
-    assert (found.causes, found.text) == ((), "")
+    assert found.text == "failed because of node bad, which failed: ScriptError: no"
+    assert of(found, "bad").text == "failed: ScriptError: no"
     assert of(found, "c").text == (
         "does not run (join 'all' was not met) because of node b, "
         "which does not run (join 'all' was not met) because of node bad, which failed: ScriptError: no"

@@ -40,7 +40,7 @@ async def test_explanations_read_no_table_as_a_whole_but_that_of_the_workers(db:
         assert await standing.children(explained, [TaskId(RUN, 0)]) == {}
         assert await standing.holders(explained, ["key k", "rate r"]) == {}
         assert await standing.turn(explained, RUN, "k") == ([], 0)
-        assert (await standing.pulse(explained, "workflow-tasks", 60)).workers == 0
+        assert (await standing.pulse(explained, 60)).listeners == {}
     assert explained.read == {
         "workflow_runs_pkey",
         "workflow_events_run_id_id_idx",

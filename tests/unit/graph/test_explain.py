@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from headrace.graph.children import Batch
 from headrace.graph.definition import parse
-from headrace.graph.explain import DEEPEST, Explanation, explain_run
+from headrace.graph.explain import DEEPEST, Explanation, explain_node, explain_run
 from headrace.graph.explain_causes import Cause, CauseKind, sentence
 from headrace.graph.explain_chains import SHOWN
 from headrace.graph.explain_facts import Facts, Holder, QueueLook, RunFacts, TaskFacts
@@ -46,7 +46,8 @@ def a_task(status: TaskStatus, position: int = 0, **facts: object) -> TaskFacts:
 
 def facts_of(plan: Plan, *tasks: TaskFacts, status: RunStatus = RunStatus.RUNNING) -> Facts:
     run = RunFacts(RUN, plan, status, {task.position: task for task in tasks})
-    return Facts(NOW, {RUN: run}, workers=1, key_holders={"K": [replace(HOLDER, node_id="a")]})
+    listeners = {"workflow-tasks": 1}
+    return Facts(NOW, {RUN: run}, 1, listeners, key_holders={"K": [replace(HOLDER, node_id="a")]})
 
 
 def texts(explanation: Explanation) -> Mapping[str, str]:
@@ -71,6 +72,14 @@ def alone(task: TaskFacts, **more: object) -> str:
         ({"waits_for": "signal", "signal": "go", "wake_at": LATER}, f"waits for signal go until {AT_LATER}"),
         ({"waits_for": "mine", "signal": "go"}, "waits for signal go"),
         ({"waits_for": "approval", "signal": "approval:n0"}, "waits for an approval"),
+        (
+            {"waits_for": "approval", "signal": "approval:n0", "asks": "Pay?", "wake_at": LATER},
+            f'waits for an approval "Pay?" until {AT_LATER}',
+        ),
+        (
+            {"waits_for": "question", "signal": "q", "asks": "Who?", "asks_whom": "Ada"},
+            'waits for an answer of Ada to its question "Who?"',
+        ),
         (
             {"waits_for": "question", "signal": "q", "wake_at": LATER},
             f"waits for an answer to its question until {AT_LATER}",
@@ -117,20 +126,40 @@ def test_a_due_task_whose_clock_nobody_keeps_says_so() -> None:
 @pytest.mark.parametrize(
     ("workers", "look", "said"),
     [
-        (0, QueueLook(), "no worker process of Headrace listens on workflow-tasks"),
+        (0, None, "no worker process of Headrace listens on workflow-tasks"),
         (0, QueueLook(5, 0), "no worker listens on workflow-tasks"),
         (0, QueueLook(5, 1), "up to 4 jobs are ahead in workflow-tasks"),
         (1, QueueLook(2, 1), "1 job is ahead in workflow-tasks"),
         (1, QueueLook(1, 1), "a worker takes it next from workflow-tasks"),
         (1, QueueLook(0, 1), "it was delivered; the sweep looks for its job after 7 s"),
-        (1, QueueLook(), "it was delivered; the sweep looks for its job after 7 s"),
+        (1, None, "it was delivered; the sweep looks for its job after 7 s"),
     ],
 )
-def test_a_queued_task_says_why_nobody_takes_it(workers: int, look: QueueLook, said: str) -> None:
+def test_a_queued_task_says_why_nobody_takes_it(workers: int, look: QueueLook | None, said: str) -> None:
     task = a_task(T.QUEUED, queued_at=NOW - timedelta(seconds=3))
-    assert (
-        alone(task, workers=workers, queue=look) == f"has been queued since 2026-11-21 11:59:57 UTC: {said}"
-    )
+    looks = {} if look is None else {"workflow-tasks": look}
+    found = alone(task, listeners={"workflow-tasks": workers}, looks=looks)
+    assert found == f"has been queued since 2026-11-21 11:59:57 UTC: {said}"
+
+
+@pytest.mark.parametrize(
+    ("priority", "said"),
+    [
+        (20, "no worker listens on workflow-tasks-critical"),
+        (10, "a worker takes it next from workflow-tasks-high"),
+        (5, "up to 2 jobs are ahead in workflow-tasks, and 1 of higher priority goes first"),
+        (1, "4 of higher priority go first"),
+    ],
+)
+def test_a_queued_task_is_told_of_the_queue_of_its_priority(priority: int, said: str) -> None:
+    looks = {
+        "workflow-tasks-critical": QueueLook(0, 0),
+        "workflow-tasks-high": QueueLook(1, 1),
+        "workflow-tasks": QueueLook(3, 1),
+        "workflow-tasks-low": QueueLook(1, 1),
+    }
+    task = a_task(T.QUEUED, queued_at=NOW, priority=priority)
+    assert alone(task, listeners={}, looks=looks).endswith(f": {said}")
 
 
 @pytest.mark.parametrize(
@@ -194,9 +223,12 @@ def test_parents_that_ended_are_not_waited_for() -> None:
     untold = a_task(T.COMPLETED, 0)
     told = a_task(T.FAILED, 1, is_propagated=True)
     found = texts(explain_run(facts_of(plan, untold, told, a_task(T.PENDING, 2)), RUN))
-    assert found == {"n2": "waits for node n0, which completed; what follows it is about to be told"}
+    assert found == {
+        "n1": "failed",
+        "n2": "waits for node n0, which completed; what follows it is about to be told",
+    }
     after = texts(explain_run(facts_of(plan, told, a_task(T.PENDING, 2)), RUN))
-    assert after == {"n2": "is about to be released: all that it waited for has ended"}
+    assert after["n2"] == "is about to be released: all that it waited for has ended"
 
 
 def test_an_undoing_node_says_what_it_is_for() -> None:
@@ -237,12 +269,50 @@ def test_what_did_not_run_is_told_down_to_what_failed() -> None:
     said = texts(explain_run(facts_of(planned(chain(6)), *tasks, status=RunStatus.FAILED), RUN))
     not_met = "(join 'all' was not met) because of node"
     assert said == {
+        "n0": "failed: HttpError: 404",
         "n1": f"does not run {not_met} n0, which failed: HttpError: 404",
         "n2": f"does not run {not_met} n1, which does not run {not_met} n0, which failed: HttpError: 404",
         "n3": "was cancelled: the run was cancelled",
         "n4": f"was cancelled {not_met} n3, which was cancelled: the run was cancelled",
         "n5": "was skipped: odd",
     }
+
+
+def test_a_failed_run_names_the_node_and_goes_down_into_the_run_below() -> None:
+    child = RunFacts(
+        OTHER,
+        planned(chain(1)),
+        RunStatus.FAILED,
+        {0: a_task(T.FAILED, 0, error="HttpError: 503", is_propagated=True)},
+        reason="node 'n0' failed",
+    )
+    error = "ChildFailed: run 2 failed: node 'n0' failed: HttpError: 503"
+    task = a_task(T.FAILED, 0, error=error, is_propagated=True)
+    facts = facts_of(planned(chain(1)), task, status=RunStatus.FAILED)
+    run = replace(facts.runs[RUN], reason="node 'n0' failed")
+    found = explain_run(
+        replace(facts, runs={RUN: run, OTHER: child}, children={TaskId(RUN, 0): [OTHER]}), RUN
+    )
+    below = f"failed: run {OTHER} failed because of node n0, which failed: HttpError: 503"
+    assert found.text == f"failed because of node n0, which {below}"
+    assert texts(found) == {"n0": below}
+    assert found.lines() == {}
+
+
+def test_a_run_that_no_node_failed_says_its_reason() -> None:
+    facts = facts_of(planned(chain(1)), a_task(T.CANCELLED, 0), status=RunStatus.FAILED)
+    run = replace(facts.runs[RUN], reason="the run took longer than 5 s")
+    assert explain_run(replace(facts, runs={RUN: run}), RUN).text == "failed: the run took longer than 5 s"
+
+
+def test_one_node_is_explained_wherever_it_stands() -> None:
+    facts = facts_of(planned(chain(3)), a_task(T.RUNNING, 1, attempt=2, started_at=EARLIER))
+    assert texts(explain_node(facts, RUN, "n0")) == {"n0": "completed"}
+    assert texts(explain_node(facts, RUN, "n1")) == {"n1": f"has run since {AT_EARLIER} (attempt 2)"}
+    with pytest.raises(KeyError):
+        explain_node(facts, RUN, "zz")
+    not_begun = replace(facts.runs[RUN], tasks={}, status=RunStatus.QUEUED)
+    assert texts(explain_node(replace(facts, runs={RUN: not_begun}), RUN, "n0")) == {}
 
 
 def test_a_loser_names_the_join_that_did_without_it() -> None:

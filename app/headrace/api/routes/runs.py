@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Annotated
 from uuid import UUID
 
@@ -16,12 +17,11 @@ from headrace.api.run_schemas import Cancelled, Logs, RunList, RunOut, RunSummar
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE
 from headrace.engine import reading
 from headrace.engine.control import cancel_run
-from headrace.engine.explain import explain
+from headrace.engine.explain import Looks, explain
 from headrace.engine.reading import RunFilter
 from headrace.errors import QueueUnavailable
 from headrace.graph.explain_facts import QueueLook
 from headrace.graph.states import RunStatus
-from headrace.queues.names import TASKS
 
 LOOK_SECONDS = 3.0
 """How long an explanation waits for Redis; without it, it rests on what PostgreSQL knows."""
@@ -69,22 +69,22 @@ async def get_logs(run_id: UUID, house: Shared, children: Children = False) -> L
 async def get_explanation(
     run_id: UUID,
     house: Shared,
-    node: Annotated[str | None, Query(description="Only this node.")] = None,
+    node: Annotated[str | None, Query(description="Only this node; 404 if the run has none such.")] = None,
 ) -> ExplanationOut:
     """Why the run does not go on, and each task that does not run: chains of causes down to their roots."""
-    return ExplanationOut.of(await explain(house.engine, run_id, await _look(house)), node)
+    return ExplanationOut.of(await explain(house.engine, run_id, await _look(house), node))
 
 
-async def _look(house: House) -> QueueLook:
-    """The queue of tasks; nothing is known of it while Redis is away."""
+async def _look(house: House) -> Looks:
+    """The queues; nothing is known of them while Redis is away."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             depths = await asyncio.to_thread(house.depths)
             listening = await asyncio.to_thread(house.rq_workers)
     except (QueueUnavailable, TimeoutError):
-        return QueueLook()
-    depth = sum(one.queued for one in depths if one.name == TASKS)
-    return QueueLook(depth, sum(TASKS in one.queues for one in listening))
+        return {}
+    listeners = Counter(queue for worker in listening for queue in worker.queues)
+    return {one.name: QueueLook(one.queued, listeners[one.name]) for one in depths}
 
 
 @_one.post("/{run_id}/cancel", status_code=201, responses=WRONG_STATE)
