@@ -130,7 +130,8 @@ class StartBody(Body):
     """input: what the workflow's first nodes get. priority: LOW, NORMAL, HIGH or CRITICAL, or its number.
 
     version: instead of the current one. mocks: answers of nodes that are not run, by node id. breakpoints:
-    nodes before which the run stops; steps: it stops before each. node: run only this one, with the input.
+    nodes before which the run stops; steps: it stops before each. A node in a body is `map/node`. node: run
+    only this one, with the input.
     """
 
     input: JsonValue = None

@@ -9,6 +9,7 @@ from uuid import UUID
 from headrace.engine import history, turns
 from headrace.engine.beginning import add_tasks_to_all
 from headrace.engine.children import advance
+from headrace.engine.naming import keys_named
 from headrace.engine.pinning import choose
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine, Program
@@ -23,7 +24,7 @@ from headrace.graph.holding import Debug
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outcome import Child, Spawned
-from headrace.store import batches, children, events, workflows
+from headrace.store import batches, children, events
 from headrace.store.children import NewChild, ParentFacts
 from headrace.store.codec import dump_optional, size_of
 from headrace.store.db import Tx
@@ -184,20 +185,12 @@ def _pinned(child: Child, current: Mapping[str, ProgramKey]) -> ProgramKey:
 
 async def _current(tx: Tx, name: str) -> ProgramKey:
     """The current version of the workflow with this id or name."""
-    ids = [UUID(name)] if _is_id(name) else await workflows.by_name(tx, name)
-    if len(ids) > 1:
-        raise UnknownWorkflow(f"{len(ids)} workflows are named '{name}': give the id")
-    version = await workflows.current_version(tx, ids[0]) if ids else None
-    if version is None:
+    known = await keys_named(tx, name)
+    if len(known) > 1:
+        raise UnknownWorkflow(f"{len(known)} workflows are named '{name}': give the id")
+    if not known:
         raise UnknownWorkflow(f"there is no workflow '{name}'")
-    return ProgramKey(ids[0], version)
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return str(UUID(name)) == name.lower()
-    except ValueError:
-        return False
+    return known[0]
 
 
 async def _count(tx: Tx, families: Sequence[_Family]) -> None:

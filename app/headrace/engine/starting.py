@@ -9,9 +9,10 @@ from uuid import UUID
 
 from headrace.engine import turns
 from headrace.engine.beginning import Beginning, begin
+from headrace.engine.naming import Place, require_named
 from headrace.engine.pinning import choose
 from headrace.engine.program import Engine, Program
-from headrace.errors import IdempotencyConflict, InvalidInput, NotFound, Problem
+from headrace.errors import IdempotencyConflict, InvalidInput, NotFound
 from headrace.graph.bodies import path_of_one
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.holding import Debug
@@ -68,7 +69,9 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
     body = "" if request.node is None else path_of_one(request.node)
     key = ProgramKey(request.workflow_id, request.version or version, body)
     program = await engine.programs.one(tx, key)
-    _require_known_nodes(program, request)
+    if request.mocks or request.debug:
+        debug = Debug.read(request.debug)
+        await require_named(engine, tx, Place(key, program), debug, request.mocks or {})
     require_input(program, request.input)
     turn = await turns.ask(tx, program.plan, request.workflow_id, request.input)
     new = Beginning(
@@ -93,18 +96,6 @@ async def _earlier(tx: Tx, request: StartRequest, run_id: UUID) -> UUID | None:
     if known is not None and known.digest != digest:
         raise IdempotencyConflict
     return None if known is None else known.run_id
-
-
-def _require_known_nodes(program: Program, request: StartRequest) -> None:
-    named = {"mocks": set(request.mocks or {}), "breakpoints": Debug.read(request.debug).breakpoints}
-    problems = [
-        Problem(key, f"there is no node '{name}'")
-        for key, names in named.items()
-        for name in sorted(names - program.plan.by_id.keys())
-        if key != "mocks" or name.partition("/")[0] not in program.plan.by_id
-    ]
-    if problems:
-        raise InvalidInput("The run cannot be started so", problems)
 
 
 def require_input(program: Program, run_input: JsonValue) -> None:

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, Field, WithJsonSchema
 from pydantic import JsonValue as AnyJson
 
 from headrace.errors import Problem
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Child, Done, Failed, Outcome, Spawned
 from headrace.graph.template import resolve
 from headrace.nodes.base import Config, NodeContext, NodeType
@@ -70,13 +70,19 @@ class MapItems(NodeType[MapConfig]):
     def check(self, config: MapConfig) -> Iterable[Problem]:
         if not isinstance(config.items, list | str):
             yield Problem("items", "is neither a list nor the path of one", "as `${orders}`")
+        if isinstance(config.items, str) and "${" not in config.items:
+            yield Problem("items", f"'{config.items}' is no list nor the path of one", "as `${orders}`")
+        if isinstance(config.items, list) and len(config.items) > config.max_items:
+            message = f"{len(config.items)} items are more than maxItems, {config.max_items}"
+            yield Problem("items", message, "raise `maxItems`")
         if tolerated(config.tolerate, 1) is None:
             yield Problem("tolerate", f"'{config.tolerate}' is no number and no share", "as 3 or `10%`")
 
     async def start(self, context: NodeContext, config: MapConfig) -> Outcome:
         items = resolve(config.items, context.scope)
         if not isinstance(items, list):
-            return Failed("the items are no list", kind="InvalidItems", retryable=False)
+            message = f"the items are no list but {_kind_of(items)}"
+            return Failed(message, kind="InvalidItems", retryable=False)
         if len(items) > config.max_items:
             message = f"{len(items)} items are more than maxItems, {config.max_items}"
             return Failed(message, kind="TooManyItems", retryable=False)
@@ -114,6 +120,21 @@ def tolerated(setting: int | str, items: int) -> int | None:
         return int(setting)
     share = _PERCENT.fullmatch(setting)
     return None if share is None or float(share[1]) > 100 else math.floor(items * float(share[1]) / 100)
+
+
+def _kind_of(value: JsonValue) -> str:
+    """What a value is, for people."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a truth value"
+        case str():
+            return "a text"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"
 
 
 def _culprits_first(failed: list[Answer]) -> list[Answer]:

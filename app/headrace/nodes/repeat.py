@@ -79,8 +79,9 @@ class Repeat(NodeType[RepeatConfig]):
         given = [config.times, config.while_, config.until]
         if sum(one is not None for one in given) > 1:
             yield Problem("", "has more than one of `for`, `while` and `until`")
-        if isinstance(config.times, int) and config.times < 0:
-            yield Problem("for", f"{config.times} is less than 0")
+        if not any(one is not None for one in (*given, config.break_when)) and not config.break_key:
+            yield Problem("for", "nothing says when it is enough", "one of `for`, `while`, `until`")
+        yield from _times_problems(config)
         yield from rule_problems(config.while_, "while")
         yield from rule_problems(config.until, "until")
         yield from rule_problems(config.break_when, "breakWhen")
@@ -125,6 +126,17 @@ class Repeat(NodeType[RepeatConfig]):
         named: JsonObject = given if isinstance(given, dict) else {}
         child = Child(state.done, {**named, "index": state.done, "last": state.last})
         return Spawned([child], memory=state.as_json())
+
+
+def _times_problems(config: RepeatConfig) -> Iterable[Problem]:
+    times, most = config.times, config.max_iterations
+    if isinstance(times, str) and "${" not in times and _number(times) is None:
+        yield Problem("for", f"'{times}' is no number of times", "as 3 or `${times}`")
+    number = None if times is None else _number(times)
+    if isinstance(times, int) and times < 0:
+        yield Problem("for", f"{times} is less than 0")
+    elif number is not None and number > most and config.on_exhausted == "fail":
+        yield Problem("for", f"{number} is more than maxIterations, {most}", "raise `maxIterations`")
 
 
 @dataclass(frozen=True, slots=True)

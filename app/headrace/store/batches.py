@@ -158,7 +158,7 @@ async def report(tx: Tx, locked: Sequence[Locked]) -> dict[TaskId, tuple[int, in
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A child whose turn has come. It has no tasks yet, unless it runs again. debug: breakpoints."""
+    """A child whose turn has come. It has no tasks yet, unless it runs again. is_debugged: it may stop."""
 
     id: UUID
     program: ProgramKey

@@ -59,6 +59,39 @@ async def above(tx: Tx, run_id: UUID) -> list[Above]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A run that runs for another, which has not ended. node_id: of the task that it runs for."""
+
+    id: UUID
+    parent_id: UUID
+    node_id: str
+    index: int
+
+
+_OPEN_BELOW = """
+WITH RECURSIVE below AS (
+  SELECT id, parent_run_id, parent_position, child_index, depth FROM workflow_runs
+  WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL AND finished_at IS NULL
+  UNION ALL
+  SELECT r.id, r.parent_run_id, r.parent_position, r.child_index, r.depth FROM below
+  JOIN workflow_runs r ON r.parent_run_id = below.id AND r.parent_run_id IS NOT NULL
+  WHERE r.finished_at IS NULL
+)
+SELECT below.id, below.parent_run_id, below.child_index, t.node_id FROM below
+JOIN workflow_tasks t ON t.run_id = below.parent_run_id AND t.position = below.parent_position
+ORDER BY below.depth, below.parent_run_id, below.parent_position, below.child_index
+"""
+
+
+async def open_below(tx: Tx, run_id: UUID) -> list[Below]:
+    """The runs below a run that have not ended, each after the one that it runs for."""
+    return [
+        Below(row.id, row.parent_run_id, row.node_id, row.child_index)
+        for row in await tx.fetch(_OPEN_BELOW, run_id)
+    ]
+
+
 async def any_active(tx: Tx, run_ids: Sequence[UUID]) -> bool:
     """Whether one of the runs has not ended."""
     query = "SELECT 1 FROM workflow_runs WHERE id = ANY($1) AND finished_at IS NULL LIMIT 1"

@@ -62,13 +62,13 @@ async def let_go(tx: Tx, tasks: Sequence[TaskId]) -> list[Queued]:
 
 _AT_BREAKPOINTS = """
 SELECT run_id, position, node_id FROM workflow_tasks
-WHERE run_id = $1 AND held_for LIKE 'breakpoint %' ORDER BY position
+WHERE run_id = ANY($1) AND held_for LIKE 'breakpoint %' ORDER BY run_id, position
 """
 
 
-async def at_breakpoints(tx: Tx, run_id: UUID) -> dict[TaskId, str]:
-    """The tasks that breakpoints hold, with their nodes."""
-    rows = await tx.fetch(_AT_BREAKPOINTS, run_id)
+async def at_breakpoints(tx: Tx, run_ids: Sequence[UUID]) -> dict[TaskId, str]:
+    """The tasks of these runs that breakpoints hold, with their nodes."""
+    rows = await tx.fetch(_AT_BREAKPOINTS, list(run_ids))
     return {TaskId(row.run_id, row.position): row.node_id for row in rows}
 
 

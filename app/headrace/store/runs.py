@@ -290,13 +290,15 @@ async def turn(tx: Tx, run_id: UUID, status: RunStatus, reason: str | None = Non
     await tx.fetch(_TURN, run_id, status.value, reason, run_may_become(status))
 
 
-async def set_debug(tx: Tx, run_id: UUID, debug: JsonObject | None) -> None:
-    """How a run is debugged from now on. The run must be locked."""
-    await tx.fetch(
-        "UPDATE workflow_runs SET debug = $2::text::jsonb, updated_at = now() WHERE id = $1",
-        run_id,
-        dump_optional(debug),
-    )
+_SET_DEBUG = """
+UPDATE workflow_runs r SET debug = n.debug::jsonb, updated_at = now()
+FROM unnest($1::uuid[], $2::text[]) AS n(id, debug) WHERE r.id = n.id
+"""
+
+
+async def set_debug(tx: Tx, debugs: Mapping[UUID, JsonObject | None]) -> None:
+    """How runs are debugged from now on. They must be locked."""
+    await tx.fetch(_SET_DEBUG, list(debugs), [dump_optional(debug) for debug in debugs.values()])
 
 
 async def has_active(tx: Tx, workflow_id: UUID) -> bool:

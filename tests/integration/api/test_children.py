@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from headrace.engine.program import Engine
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from support.api import finish, finished_run, saved, started
 from support.build import chain, node, workflow
 from support.family import a_loop, a_map, call
@@ -88,3 +88,55 @@ async def test_problems_of_a_body_are_told_with_their_path(client: httpx.AsyncCl
     assert answer.status_code == 422
     paths = [problem["path"] for problem in answer.json()["details"]]
     assert paths == ["nodes[0].config.body.nodes[0].type", "nodes[1].config.workflow"]
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "message"),
+    [
+        ({}, "for", "nothing says when it is enough"),
+        ({"for": 101}, "for", "101 is more than maxIterations, 100"),
+        ({"for": "7", "maxIterations": 6}, "for", "7 is more than maxIterations, 6"),
+        ({"for": "often"}, "for", "'often' is no number of times"),
+        ({"for": 3, "until": {"var": "last"}}, "", "has more than one of `for`, `while` and `until`"),
+    ],
+)
+async def test_a_loop_without_a_sensible_end_is_not_saved(
+    client: httpx.AsyncClient, config: JsonObject, path: str, message: str
+) -> None:
+    answer = await client.post("/workflows", json=workflow([a_loop("loop", node("x"), **config)], []))
+    assert answer.status_code == 422
+    (problem,) = answer.json()["details"]
+    assert problem["path"].rstrip(".") == f"nodes[0].config.{path}".rstrip(".")
+    assert problem["message"] == message
+
+
+@pytest.mark.parametrize("items", ["orders", [1, 2, 3]])
+async def test_a_map_over_no_list_or_too_long_a_list_is_not_saved(
+    client: httpx.AsyncClient, items: JsonValue
+) -> None:
+    document = workflow([a_map("map", node("x"), items=items, maxItems=2)], [])
+    answer = await client.post("/workflows", json=document)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["details"]
+    assert problem["path"] == "nodes[0].config.items"
+    expected = "3 items are more than maxItems, 2" if isinstance(items, list) else "'orders' is no list"
+    assert problem["message"].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([1, 2, 3], "3 items are more than maxItems, 2"),
+        ({"a": 1}, "the items are no list but an object"),
+        ("a,b", "the items are no list but a text"),
+        (None, "the items are no list but null"),
+    ],
+)
+async def test_items_that_show_only_as_the_run_goes_on_fail_the_map_with_a_reason(
+    client: httpx.AsyncClient, engine: Engine, items: JsonValue, message: str
+) -> None:
+    document = workflow([a_map("map", node("x"), items="${items}", maxItems=2)], [])
+    run_id = await started(client, await saved(client, document), {"items": items})
+    await finish(engine, run_id)
+    (task,) = (await client.get(f"/runs/{run_id}")).json()["tasks"]
+    assert (task["status"], task["errorDetails"]["message"]) == ("failed", message)

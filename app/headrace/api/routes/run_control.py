@@ -77,7 +77,7 @@ async def run_again(run_id: UUID, house: Shared, body: RerunBody | None = None) 
 
 
 class DebugBody(Body):
-    """breakpoints: ids of nodes before which the run stops. steps: it stops before each."""
+    """breakpoints: nodes before which the run stops, in a body as `map/node`. steps: it stops before each."""
 
     breakpoints: list[str] = Field(default=[], max_length=20_000)
     steps: bool = False
@@ -86,6 +86,7 @@ class DebugBody(Body):
 class StoppedOut(Model):
     task_id: str
     node_id: str
+    path: str = Field(description="Where it is in the run: `node`, or `map[3]/node` in a body.")
 
 
 class DebugOut(Model):
@@ -105,11 +106,16 @@ async def set_debug(run_id: UUID, house: Shared, body: DebugBody) -> DebugOut:
 async def get_debug(run_id: UUID, house: Shared) -> DebugOut:
     """What stands at breakpoints."""
     found = await debugging.stopped(house.engine, run_id)
-    return DebugOut(stopped=[StoppedOut(task_id=str(one.task), node_id=one.node_id) for one in found])
+    return DebugOut(
+        stopped=[StoppedOut(task_id=str(one.task), node_id=one.node_id, path=one.path) for one in found]
+    )
 
 
 class StepBody(Body):
-    """nodes: which of those that stand at breakpoints go on; none named: all."""
+    """nodes: which of those that stand at breakpoints go on; none named: all.
+
+    In bodies by path: `map[3]/node`, or `map/node` for each item.
+    """
 
     nodes: list[str] = Field(default=[], max_length=20_000)
 
