@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.variables import Operation, changed
+from headrace.nodes.base import Config, NodeType
 from headrace.store import variables
 from headrace.store.db import Database, Tx
 from headrace.store.variables import VariableName
@@ -17,12 +20,16 @@ PROJECT = "default"
 
 @dataclass(frozen=True, slots=True)
 class TaskVariables:
-    """The variables that a task sees. run_id: of the outermost run, whose variables all its bodies share."""
+    """The variables that a task sees. run_id: of the outermost run, whose variables all its bodies share.
+
+    types: of the nodes of the task's own run.
+    """
 
     db: Database
     task: TaskId
     run_id: str
     workflow_id: str
+    types: Sequence[NodeType[Config]]
 
     async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
         """A variable's value, or the default when it was never set."""
@@ -45,9 +52,16 @@ class TaskVariables:
             new = changed(None if old is None else old.value, operation, value)
             await variables.put(tx, named, new)
             await variables.remember(tx, self.task, new)
+            if scope == "run" and self._is_watched():
+                await variables.wake_watchers(tx, {UUID(self.run_id), self.task.run_id})
             return new
 
         return await self.db.transact(work)
+
+    def _is_watched(self) -> bool:
+        """Whether a task of this run, or of the run whose body it is, may wait for a change."""
+        is_body = self.run_id != str(self.task.run_id)
+        return is_body or any(kind.watches_variables for kind in self.types)
 
     def _named(self, scope: str, name: str) -> VariableName:
         owners = {"run": self.run_id, "workflow": self.workflow_id, "project": PROJECT}

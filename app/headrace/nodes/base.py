@@ -241,7 +241,8 @@ class NodeType(ABC, Generic[C]):
     branching: its out-edges may carry labels; `branches()` says which. exclusive_branches: whenever it
     completes, it takes exactly one of them. group: the palette's heading.
     is_instant: its code never waits and is quick, so it is run on the spot, without a timeout. has_body: its
-    config has a `body`, a graph that its children run.
+    config has a `body`, a graph that its children run. watches_variables: while it waits for a `condition`, a
+    change of its run's variables lets it look at once.
     """
 
     type: ClassVar[str]
@@ -252,6 +253,7 @@ class NodeType(ABC, Generic[C]):
     exclusive_branches: ClassVar[bool] = True
     is_instant: ClassVar[bool] = False
     has_body: ClassVar[bool] = False
+    watches_variables: ClassVar[bool] = False
     config_model: ClassVar[ConfigModel]
 
     def branches(self, config: C) -> tuple[str, ...]:

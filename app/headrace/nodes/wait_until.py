@@ -31,9 +31,14 @@ class WaitUntilConfig(Config):
     )
     condition: AnyJson = Field(
         default=None,
-        description="json-logic over `input`, `run`, `vars` (of the run) and `signal`, instead of a time.",
+        description="json-logic over `input`, `run`, `vars` (of the run) and `signal`, instead of a time. It"
+        " is looked at again at once when a variable of the run changes.",
     )
-    every: Seconds = Field(default=30.0, ge=1, description="How often the condition is looked at.")
+    every: Seconds = Field(
+        default=30.0,
+        ge=1,
+        description="How often the condition is looked at, when nothing else lets it look.",
+    )
     signal: str = Field(
         default="",
         max_length=200,
@@ -52,6 +57,7 @@ class WaitUntil(NodeType[WaitUntilConfig]):
     group = "Waits & People"
     description = "Waits until a time, or until a condition holds, then passes its input on."
     branching = True
+    watches_variables = True
     config_model = WaitUntilConfig
 
     def branches(self, config: WaitUntilConfig) -> tuple[str, ...]:

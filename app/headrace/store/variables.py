@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.codec import dump_optional, load
 from headrace.store.db import Tx
+
+CONDITION = "condition"
+"""What a task waits for that looks at a condition again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,23 @@ ON CONFLICT (scope, owner, name) DO UPDATE SET value = EXCLUDED.value, updated_a
 async def put(tx: Tx, name: VariableName, value: JsonValue) -> None:
     """Sets the variable. It must be locked."""
     await tx.fetch(_SET, name.scope, name.owner, name.name, dump_optional(value))
+
+
+# A task that reads, sees nothing new and parks while this commits is not woken: it looks again at its time.
+_WAKE_WATCHERS = """
+WITH watching AS (
+  SELECT run_id, position FROM workflow_tasks
+  WHERE run_id = ANY($1) AND status = 'waiting' AND waits_for = $2 AND wake_at > now()
+  ORDER BY run_id, position FOR NO KEY UPDATE
+)
+UPDATE workflow_tasks t SET wake_at = now()
+FROM watching w WHERE t.run_id = w.run_id AND t.position = w.position
+"""
+
+
+async def wake_watchers(tx: Tx, run_ids: Collection[UUID]) -> None:
+    """Lets the tasks of these runs that wait for a condition look at it again with the next tick."""
+    await tx.fetch(_WAKE_WATCHERS, sorted(run_ids), CONDITION)
 
 
 async def written(tx: Tx, task: TaskId) -> Variable | None:

@@ -244,6 +244,25 @@ async def test_a_turn_that_nobody_noticed_is_taken_by_the_sweep(engine: Engine) 
     assert await status_of(engine, second.run_id) == "running"
 
 
+async def test_a_condition_is_looked_at_again_when_a_variable_changes(engine: Engine) -> None:
+    """Once from the run itself, once from the body of a map; `every` is far away."""
+    counts = node("counts", "setVariable", config={"name": "n", "operation": "increment"})
+    config: JsonObject = {"condition": {">=": [{"var": "vars.n"}, 2]}, "every": "1h"}
+    waits = node("waits", "waitUntil", config=config)
+    each = node("each", "map", config={"items": [1], "body": {"nodes": [counts], "edges": []}})
+    run = await started(engine, workflow([waits, {**counts, "id": "own"}, each], []))
+    await drain(engine, of(run.dispatches, "waits"))
+    assert await wake_due(engine) == []
+    for name in ("own", "each"):
+        await drain(engine, of(run.dispatches, name))
+        assert (await statuses_of(engine, run.run_id))["waits"] == "waiting"
+        woken = await wake_due(engine)
+        assert of(woken, "waits")
+        await drain(engine, woken)
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
 async def test_one_run_more_is_refused_or_takes_the_oldest_s_place(engine: Engine) -> None:
     request = StartRequest(await create_workflow(engine, keyed("skip")), {"who": "ada"})
     await start_run(engine, request)
@@ -264,7 +283,7 @@ async def test_a_rerun_takes_the_place_of_the_oldest(engine: Engine) -> None:
 async def test_a_process_that_dies_before_it_cancels_the_oldest_is_made_up_for_by_the_sweep(
     engine: Engine,
 ) -> None:
-    document = {**keyed("cancel_oldest"), "concurrency": {"limit": 2, "onLimit": "cancel_oldest"}}
+    document: JsonObject = {**keyed("cancel_oldest"), "concurrency": {"limit": 2, "onLimit": "cancel_oldest"}}
     request = StartRequest(await create_workflow(engine, document), {"who": "ada"})
     runs = [await engine.db.transact(partial(start_within, engine, request)) for _ in range(4)]
     ids = [one.run_id for one in runs]
@@ -276,7 +295,7 @@ async def test_a_process_that_dies_before_it_cancels_the_oldest_is_made_up_for_b
 
 
 async def test_the_sweep_leaves_runs_alone_that_may_run_side_by_side(engine: Engine) -> None:
-    document = {**keyed("queue"), "concurrency": {"limit": 2}}
+    document: JsonObject = {**keyed("queue"), "concurrency": {"limit": 2}}
     request = StartRequest(await create_workflow(engine, document), {"who": "ada"})
     ids = [(await start_run(engine, request)).run_id for _ in range(3)]
     await _sweep(engine)
