@@ -20,9 +20,9 @@ import socket
 import sys
 from typing import NoReturn, cast
 
+from headrace.sandbox.cell.process_tree import adopt_orphans, follow_parent, kill_descendants
 from headrace_worker.isolated_code import serve
 from headrace_worker.isolated_wire import Terms
-from headrace_worker.process_tree import adopt_orphans, follow_parent, kill_descendants
 
 _LEASH = 0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM)

@@ -16,8 +16,8 @@ from functools import reduce
 from typing import NoReturn, cast
 
 from headrace.errors import HeadraceError
+from headrace.sandbox.cell.process_tree import children_of
 from headrace_worker.isolated_wire import MOST_BYTES, Answer, Call, Problem, packed, read_frame, unpacked
-from headrace_worker.process_tree import children_of
 
 _RESERVE = 64 * 1024 * 1024
 """Bytes that are added to the limit when it was reached, so that this can be said."""

@@ -1,13 +1,16 @@
-"""The lanes of one process for code that is not async: threads, and child processes."""
+"""The lanes of one process for code that is not async: threads, child processes, and sandboxes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from headrace.config import Settings
 from headrace.graph.json_types import JsonValue
+from headrace.nodes.lanes import Program, Sandboxed, SandboxLimits
+from headrace.sandbox.lane import SandboxLane
 from headrace_worker.isolated_pool import IsolatedPool
 from headrace_worker.threads import ThreadLane
 
@@ -20,6 +23,7 @@ class WorkerLanes:
 
     threads: ThreadLane
     processes: IsolatedPool
+    sandboxes: SandboxLane = field(default_factory=partial(SandboxLane, most=1))
 
     @classmethod
     def of(cls, settings: Settings) -> WorkerLanes:
@@ -27,6 +31,7 @@ class WorkerLanes:
         return cls(
             ThreadLane(settings.worker_threads),
             IsolatedPool(settings.isolated_processes, settings.isolated_memory_mb),
+            sandboxes=SandboxLane(settings.sandboxes, settings.unsafe_code),
         )
 
     async def run_sync(self, call: Callable[[], T]) -> T:
@@ -37,7 +42,12 @@ class WorkerLanes:
         """See `IsolatedPool.run`."""
         return await self.processes.run(function, payload)
 
+    async def run_sandboxed(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
+        """See `SandboxLane.run`."""
+        return await self.sandboxes.run(program, payload, limits)
+
     async def close(self) -> None:
         """Kills the child processes, and waits for no thread."""
         self.threads.close()
         await self.processes.close()
+        await self.sandboxes.close()

@@ -6,12 +6,14 @@ from typing import cast
 
 from headrace.nodes.approval import Approval
 from headrace.nodes.base import Config, NodeRegistry, NodeType
+from headrace.nodes.code import Code
 from headrace.nodes.decision import Decision
 from headrace.nodes.delay import Delay
 from headrace.nodes.get_variable import GetVariable
 from headrace.nodes.http_call import HttpCall
 from headrace.nodes.http_poll import HttpPoll
 from headrace.nodes.if_else import IfElse
+from headrace.nodes.inline import Inline
 from headrace.nodes.input_text import InputText
 from headrace.nodes.log import Log
 from headrace.nodes.map_items import MapItems
@@ -36,6 +38,8 @@ def builtin() -> NodeRegistry:
         InputText(),
         Trigger(),
         Transform(),
+        Code(),
+        Inline(),
         Validate(),
         Decision(),
         IfElse(),

@@ -14,8 +14,10 @@ from headrace.engine.release import release
 from headrace.engine.settle import settle
 from headrace.engine.sweep import wake_due
 from headrace.graph.dispatch import Dispatch, Release, RunTask
+from headrace.graph.json_types import JsonValue
 from headrace.nodes.base import Http
-from headrace.nodes.lanes import Lanes, NoLanes
+from headrace.nodes.lanes import Lanes, NoLanes, Program, Sandboxed, SandboxLimits
+from headrace.sandbox.lane import opened
 from headrace.store.claims import Delivery
 
 T = TypeVar("T")
@@ -24,10 +26,14 @@ _WORKER = uuid4()
 
 
 class Threads(NoLanes):
-    """Runs code in threads, and none in other processes."""
+    """Runs code in threads, programs in sandboxes, and no function in other processes."""
 
     async def run_sync(self, call: Callable[[], T]) -> T:
         return await asyncio.to_thread(call)
+
+    async def run_sandboxed(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
+        async with opened() as lane:  # a new one each time: tests have many loops
+            return await lane.run(program, payload, limits)
 
 
 THREADS = Threads()

@@ -1,0 +1,1 @@
+"""Runs code that nobody vouches for: see docs/discussions/sandboxes.md."""

@@ -1,0 +1,201 @@
+"""Runs a program in JavaScript, in a cell: each in an engine of its own, which has no door to the outside."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from typing import Protocol, cast
+
+from .preloaded import JAVASCRIPT
+from .trouble import InTrouble
+from .wire import Request
+
+_STACK_BYTES = 512 * 1024
+_WORDS_MB = 4  # what a program may have more when it is over, so that what it wrote can be read
+_NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+_DECLARED = re.compile(r"\b(?:function\s*\*?|const|let|var|class)\s+([A-Za-z_$][\w$]*)", re.ASCII)
+_MESSAGE = re.compile(r"(?:(\w+): )?(.*?)(?:\n(?:\s+at .*|undefined))?\s*\Z", re.DOTALL)
+_PLACE = re.compile(r"<input>:(\d+)")
+
+# A body that returns is called; what follows the source stands on a line of its own, for comments at its end.
+_SHAPES = ("{}", "(function () {{{}\n}})()", "(async function () {{{}\n}})()")
+
+# Taken before the program can change what it finds: the functions that make text of its answer.
+_PRELUDE = """
+(() => {
+  "use strict";
+  const stringify = JSON.stringify, text = String, lines = [];
+  const shown = (one) => {
+    if (typeof one !== "object" || one === null) return text(one);
+    if (one instanceof Error) return text(one);
+    try { return stringify(one); } catch { return text(one); }
+  };
+  const say = (...all) => {
+    let line = "";
+    for (let at = 0; at < all.length; at++) line += (at ? " " : "") + shown(all[at]);
+    lines[lines.length] = line;
+  };
+  globalThis.console = { log: say, info: say, debug: say, warn: say, error: say };
+  globalThis.module = { exports: {} };
+  globalThis.exports = globalThis.module.exports;
+  const state = { is_over: false, value: undefined, error: undefined, has_failed: false };
+  const over = (value) => { state.value = value; state.is_over = true; };
+  const failed = (error) => { state.error = error; state.is_over = state.has_failed = true; };
+  const then = Promise.prototype.then;
+  return {
+    written: () => { let all = ""; for (const line of lines) all += line + "\\n"; return all; },
+    await: (value) => { value instanceof Promise ? then.call(value, over, failed) : over(value); },
+    is_over: () => state.is_over,
+    output: () => {
+      if (state.has_failed) throw state.error;
+      const json = stringify(state.value);
+      return json === undefined ? "null" : json;
+    },
+  };
+})()
+"""
+
+_ANSWER = """
+(value) => value !== undefined ? value
+  : typeof result !== "undefined" ? result
+  : typeof main === "function" ? main($) : undefined
+"""
+
+
+class _Engine(Protocol):
+    """A context of quickjs-ng."""
+
+    def eval(self, source: str) -> object: ...
+    def set_memory_limit(self, bytes: int) -> None: ...
+    def set(self, name: str, value: object) -> None: ...
+    def parse_json(self, text: str) -> object: ...
+    def execute_pending_job(self) -> bool: ...
+    def memory(self) -> dict[str, int]: ...
+
+
+class _Function(Protocol):
+    """A function of the engine."""
+
+    def __call__(self, *arguments: object) -> object: ...
+
+
+def run(request: Request) -> object:
+    """What the program answers: its last value; else `result`; else what its entry or `main` gives."""
+    shape = _shape_of(request)
+    engine = _engine(request)
+    prelude = cast(_Function, engine.eval(f"(hidden => name => hidden[name])({_PRELUDE})"))
+    written = cast(_Function, prelude("written"))
+    try:
+        return _output(engine, prelude, request, shape)
+    except Exception as error:
+        raise _trouble(engine, error) from None
+    finally:
+        engine.set_memory_limit((request["memory_mb"] + _WORDS_MB) << 20)
+        _write(written)
+
+
+def check(request: Request) -> list[str]:
+    """The names of the program's functions. It is run for this, and what it answers is dropped."""
+    shape = _shape_of(request)
+    engine = _engine(request)
+    try:
+        engine.eval(_PRELUDE)
+        engine.eval(shape.format(request["source"]))
+        declared = sorted(set(_DECLARED.findall(request["source"])))
+        exported = json.loads(cast(str, engine.eval("JSON.stringify(Object.keys(module.exports))")))
+        functions = [name for name in declared if engine.eval(f"typeof {name}") == "function"]
+    except Exception as error:
+        raise _trouble(engine, error) from None
+    return sorted({*functions, *exported})
+
+
+def _engine(request: Request) -> _Engine:
+    """One that has the input as `$` and `input`."""
+    if JAVASCRIPT not in sys.modules:
+        raise InTrouble("SandboxUnavailable", "this installation has no quickjs-ng")
+    engine = sys.modules[JAVASCRIPT].Context()
+    engine.set_memory_limit(request["memory_mb"] << 20)
+    engine.set_time_limit(request["seconds"])
+    engine.set_max_stack_size(_STACK_BYTES)
+    given = engine.parse_json(json.dumps(request["input"]))
+    for name in ("$", "input"):
+        engine.set(name, given)
+    return cast(_Engine, engine)
+
+
+def _shape_of(request: Request) -> str:
+    """How the source can be read: as a script, or as a function's body. Nothing of it is run."""
+    first: Exception | None = None
+    for shape in _SHAPES:
+        engine = _engine({**request, "input": None})
+        try:
+            engine.eval("throw 0;" + shape.format(request["source"]))
+        except Exception as error:
+            if str(error).split("\n")[0] == "0":
+                return shape
+            first = first or _trouble(engine, error)
+    raise first or InTrouble("SyntaxError", "the source cannot be read")
+
+
+def _output(engine: _Engine, prelude: _Function, request: Request, shape: str) -> object:
+    value = engine.eval(shape.format(request["source"]))
+    if request["entry"]:
+        value = cast(_Function, _entry(engine, request["entry"]))(engine.eval("$"))
+    else:
+        value = cast(_Function, engine.eval(_ANSWER))(value)
+    cast(_Function, prelude("await"))(value)
+    _settle(engine, cast(_Function, prelude("is_over")), request["seconds"])
+    return json.loads(cast(str, cast(_Function, prelude("output"))()))
+
+
+def _entry(engine: _Engine, name: str) -> object:
+    if not _NAME.fullmatch(name):
+        raise InTrouble("NoSuchFunction", f"'{name}' is no name of a function")
+    found = f"typeof {name} === 'function' ? {name} : module.exports['{name}']"
+    function = engine.eval(found)
+    if engine.eval(f"typeof ({found})") != "function":
+        raise InTrouble("NoSuchFunction", f"the program has no function '{name}'")
+    return function
+
+
+def _settle(engine: _Engine, is_over: _Function, seconds: float) -> None:
+    """Does what promises have put off; each piece has the time limit, and so have all of them."""
+    last = time.process_time() + seconds
+    while not is_over():
+        if not engine.execute_pending_job():
+            raise InTrouble("NeverSettled", "the promise never settles: nothing is left to do")
+        if time.process_time() > last:
+            raise _too_long()
+
+
+def _write(written: _Function) -> None:
+    try:
+        sys.stdout.write(str(written()))
+    except Exception as error:
+        sys.stdout.write(f"(what the program wrote is lost: {str(error).strip()})\n")
+
+
+def _trouble(engine: _Engine, error: Exception) -> InTrouble:
+    if isinstance(error, InTrouble):
+        return error
+    text = str(error)
+    match = _MESSAGE.match(text)
+    kind, message = match.groups("") if match else ("", text)
+    place = _PLACE.search(text)
+    if "interrupted" in text and kind == "InternalError":
+        return _too_long()
+    if "out of memory" in text or (text.strip() == "null" and _is_full(engine)):
+        return InTrouble("MemoryError", "the program needs more memory")
+    said = f"{kind}: {message}" if kind else message
+    return InTrouble(kind or "Error", said, int(place[1]) if place else 0, retryable=kind != "SyntaxError")
+
+
+def _is_full(engine: _Engine) -> bool:
+    memory = engine.memory()
+    return memory["malloc_size"] > memory["malloc_limit"] * 0.8
+
+
+def _too_long() -> InTrouble:
+    return InTrouble("Timeout", "the program took longer than it may", retryable=True)

@@ -1,0 +1,46 @@
+"""What a nursery loads for its cells: it is there at once, and also where a cell could not read its file."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+
+JAVASCRIPT = "_quickjs"
+"""The engine's name among the modules; where it was not found, it is not there."""
+
+# What programs that compute ask for most, and what these load late.
+_MODULES = """
+    __future__ _strptime abc argparse ast asyncio base64 binascii bisect calendar cmath codecs collections.abc
+    concurrent.futures configparser contextlib contextvars copy csv dataclasses datetime decimal
+    colorsys difflib email.message email.parser email.utils enum fnmatch fractions functools gzip hashlib heapq hmac html
+    html.parser http inspect io ipaddress itertools json linecache locale logging lzma bz2 math mimetypes
+    numbers operator os.path pathlib pickle pprint queue quopri random re reprlib secrets shlex shutil signal
+    sqlite3 statistics string struct tempfile textwrap threading time timeit token tokenize traceback types
+    typing unicodedata unittest urllib.error urllib.parse uuid warnings weakref xml.dom.minidom
+    xml.etree.ElementTree zipfile zlib zoneinfo
+    encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.punycode encodings.utf_16
+    encodings.utf_16_be encodings.utf_16_le encodings.utf_32 encodings.utf_8_sig encodings.unicode_escape
+    encodings.raw_unicode_escape encodings.iso8859_15 encodings.hex_codec encodings.base64_codec
+    encodings.rot_13 encodings.zlib_codec
+"""
+
+
+def load(javascript: str) -> None:
+    """javascript: the file of the engine, or ''."""
+    for name in _MODULES.split():
+        with contextlib.suppress(ImportError):  # an interpreter may have been built without it
+            importlib.import_module(name)
+    if javascript:
+        sys.modules[JAVASCRIPT] = _loaded(JAVASCRIPT, javascript)
+
+
+def _loaded(name: str, file: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,116 @@
+"""The system calls that a cell may make, and their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+# On x86_64 and on aarch64; the latter has no old forms of some.
+Numbers: TypeAlias = tuple[int, int | None]
+
+TO_COMPUTE: dict[str, Numbers] = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "readv": (19, 65),
+    "writev": (20, 66),
+    "close": (3, 57),
+    "fstat": (5, 80),
+    "mmap": (9, 222),
+    "mprotect": (10, 226),
+    "munmap": (11, 215),
+    "brk": (12, 214),
+    "mremap": (25, 216),
+    "madvise": (28, 233),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132),
+    "restart_syscall": (219, 128),
+    "futex": (202, 98),
+    "sched_yield": (24, 124),
+    "nanosleep": (35, 101),
+    "clock_nanosleep": (230, 115),
+    "clock_gettime": (228, 113),
+    "clock_getres": (229, 114),
+    "gettimeofday": (96, 169),
+    "time": (201, None),
+    "times": (100, 153),
+    "getrusage": (98, 165),
+    "getrandom": (318, 278),
+    "getpid": (39, 172),
+    "gettid": (186, 178),
+    "getcpu": (309, 168),
+    "rseq": (334, 293),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+}
+"""What any program needs that is given its input and gives back its output."""
+
+FOR_FILES: dict[str, Numbers] = {
+    "open": (2, None),
+    "openat": (257, 56),
+    "stat": (4, None),
+    "lstat": (6, None),
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
+    "getdents": (78, None),
+    "getdents64": (217, 61),
+    "getcwd": (79, 17),
+    "lseek": (8, 62),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "ftruncate": (77, 46),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "dup": (32, 23),
+    "dup2": (33, None),
+    "dup3": (292, 24),
+    "pipe": (22, None),
+    "pipe2": (293, 59),
+    "poll": (7, None),
+    "ppoll": (271, 73),
+    "select": (23, None),
+    "pselect6": (270, 72),
+    "epoll_create1": (291, 20),
+    "epoll_ctl": (233, 21),
+    "epoll_wait": (232, None),
+    "epoll_pwait": (281, 22),
+    "eventfd2": (290, 19),
+    "sendto": (44, 206),
+    "recvfrom": (45, 207),
+    "getsockname": (51, 204),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getppid": (110, 173),
+}
+"""What Python needs besides: its own files, and a loop of asyncio. Landlock says which files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """A call that is allowed with these values of one of its arguments only."""
+
+    numbers: Numbers
+    argument: int
+    values: tuple[int, ...]
+
+
+_STREAM, _NONBLOCK, _CLOEXEC = 1, 0o4000, 0o2000000
+
+PARTLY: dict[str, Partly] = {
+    # Others set who gets a signal, and which.
+    "fcntl": Partly((72, 25), 1, (0, 1, 2, 3, 4, 1030)),  # F_DUPFD, F_GETFD to F_SETFL, F_DUPFD_CLOEXEC
+    "ioctl": Partly((16, 29), 1, (0x5401, 0x5421, 0x5450, 0x5451)),  # TCGETS, FIONBIO, FIONCLEX, FIOCLEX
+    # Not datagrams: those could be sent to any address.
+    "socketpair": Partly(
+        (53, 199), 1, (_STREAM, _STREAM | _CLOEXEC, _STREAM | _NONBLOCK, _STREAM | _NONBLOCK | _CLOEXEC)
+    ),
+}
+"""What the loop of asyncio and open files need."""

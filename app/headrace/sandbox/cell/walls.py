@@ -1,0 +1,87 @@
+"""The walls around a cell. Each alone would leave holes that another one closes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import landlock, seccomp
+from .kernel import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
+from .process_tree import follow_parent
+
+NOBODY = 65534
+MOST_FILE_BYTES = 8 * 1024 * 1024
+MOST_OPEN_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """memory: bytes of address space beyond what this process has. cpu: seconds, rounded up.
+
+    nursery: pid of the parent, whose end is the cell's. has_files: it may read the interpreter's files and
+    write its own folder, which is the current one. is_safe: False leaves out what only Linux has.
+    """
+
+    memory: int
+    cpu: float
+    nursery: int
+    has_files: bool
+    is_safe: bool
+
+
+def enter(walls: Walls) -> None:
+    """After this, code that nobody vouches for may run here. Raises OSError: then it must not."""
+    _limit(walls)
+    if not walls.is_safe:
+        follow_parent(walls.nursery, signal.SIGKILL)
+        return
+    # While it is still root, which may look into more folders.
+    rules = landlock.rules(_readable(), ".") if walls.has_files else landlock.rules([], None)
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    follow_parent(walls.nursery, signal.SIGKILL)  # after the change of the user, which would undo it
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    landlock.restrict(rules)
+    seccomp.restrict(walls.has_files)
+
+
+def give_to_cell(folder: str) -> None:
+    """Gives a folder to the user that its cell becomes."""
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+
+
+def _limit(walls: Walls) -> None:
+    cpu = int(walls.cpu) + 2
+    limits = {
+        resource.RLIMIT_CPU: cpu,
+        resource.RLIMIT_FSIZE: MOST_FILE_BYTES,
+        resource.RLIMIT_NOFILE: MOST_OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    if sys.platform == "linux":
+        limits[resource.RLIMIT_AS] = _address_space() + walls.memory
+        limits[resource.RLIMIT_MEMLOCK] = 0
+    if walls.is_safe:
+        limits[resource.RLIMIT_NPROC] = 0
+    for kind, most in limits.items():
+        _, hard = resource.getrlimit(kind)
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (allowed, allowed))
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped already."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _readable() -> list[str]:
+    """Where the interpreter's own modules are: `-I -S` leaves no others on the path."""
+    return [folder for folder in sys.path if Path(folder).is_dir()]

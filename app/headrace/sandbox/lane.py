@@ -1,0 +1,125 @@
+"""The lane of a process for programs that nobody vouches for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from headrace.graph.json_types import JsonValue
+from headrace.graph.outcome import Failed
+from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits, usual_limits
+from headrace.sandbox.answers import checked_of, sandboxed_of
+from headrace.sandbox.cell.wire import Request
+from headrace.sandbox.checked import Checked
+from headrace.sandbox.owner import Ended, Nursery, Order
+from headrace.sandbox.support import sandbox_support
+
+_ENGINE_MB = 64
+"""Address space of the JavaScript engine itself, which its own limit does not count."""
+
+_WORDS_SECONDS = 0.4
+"""Time for the engine to say itself that a script took too long, after its limit."""
+
+
+class SandboxLane:
+    """Runs up to `most` programs at once, each in a process of its own. Lives on one loop.
+
+    allows_unsafe: runs them also where the kernel has no walls for them, and bash, which needs to have none.
+    """
+
+    def __init__(self, most: int, allows_unsafe: bool = False) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._support = sandbox_support()
+        self._allows_unsafe = allows_unsafe
+        self._nursery: Nursery | None = None
+        self._starting = asyncio.Lock()
+
+    async def run(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
+        """Raises SandboxFailed; see `Lanes.run_sandboxed`."""
+        self._require_walls(program.language)
+        async with self._free:
+            ended = await self._ended(_request(program, payload, limits, check=False), limits)
+        return sandboxed_of(program.language, limits, ended)
+
+    async def check(self, program: Program) -> Checked:
+        """What is wrong with a source, and which functions it has."""
+        self._require_walls(program.language)
+        limits = usual_limits(program.language)
+        async with self._free:
+            ended = await self._ended(_request(program, None, limits, check=True), limits)
+        return checked_of(program, limits, ended)
+
+    async def close(self) -> None:
+        """Kills all that runs."""
+        if self._nursery is not None:
+            await self._nursery.close()
+
+    def _require_walls(self, language: Language) -> None:
+        if self._allows_unsafe:
+            return
+        if language == "bash":
+            reason = "bash has no sandbox, for it starts other programs"
+        elif not self._support.is_safe:
+            reason = f"this machine has no sandbox: it lacks {' and '.join(self._support.missing)}"
+        else:
+            return
+        message = f"{reason}; HEADRACE_UNSAFE_CODE=1 runs it without"
+        raise SandboxFailed(Failed(message, kind="SandboxUnavailable", retryable=False))
+
+    async def _ended(self, request: Request, limits: SandboxLimits) -> Ended:
+        is_safe = self._support.is_safe and request["language"] != "bash"
+        try:
+            nursery = await self._running()
+            return await nursery.run(
+                _order(request["language"], limits, is_safe), request, limits.output_bytes
+            )
+        except OSError as error:
+            message = f"no sandbox could be started: {error}"
+            raise SandboxFailed(Failed(message, kind="ProcessDied")) from None
+
+    async def _running(self) -> Nursery:
+        async with self._starting:
+            if self._nursery is None or not self._nursery.is_alive:
+                self._nursery = await Nursery.start(self._support.javascript)
+        return self._nursery
+
+
+@asynccontextmanager
+async def opened(most: int = 1, allows_unsafe: bool = False) -> AsyncIterator[SandboxLane]:
+    """A lane for a few programs."""
+    lane = SandboxLane(most, allows_unsafe)
+    try:
+        yield lane
+    finally:
+        await lane.close()
+
+
+async def check_source(language: Language, source: str, entry: str | None = None) -> Checked:
+    """What is wrong with a program, and which functions it has; entry: it must have this one.
+
+    Its Python is only parsed. Its JavaScript is run, for its exports are known no sooner; both in a sandbox.
+    Raises SandboxFailed where there is none.
+    """
+    async with opened() as lane:
+        return await lane.check(Program(language, source, entry))
+
+
+def _request(program: Program, payload: JsonValue, limits: SandboxLimits, check: bool) -> Request:
+    return Request(
+        language=program.language,
+        source=program.source,
+        entry=program.entry,
+        input=payload,
+        check=check,
+        seconds=limits.seconds,
+        memory_mb=limits.memory_mb,
+        output_bytes=limits.output_bytes,
+    )
+
+
+def _order(language: Language, limits: SandboxLimits, is_safe: bool) -> Order:
+    if language == "javascript":
+        memory = limits.memory_mb + _ENGINE_MB << 20
+        return Order(limits.seconds + _WORDS_SECONDS, memory, is_safe, has_files=False)
+    return Order(limits.seconds, limits.memory_mb << 20, is_safe)

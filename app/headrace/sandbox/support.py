@@ -1,0 +1,41 @@
+"""What this machine has for sandboxes."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+from headrace.sandbox.cell import landlock, seccomp
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSupport:
+    """landlock: the version of the kernel's interface, 0 for none. seccomp: it filters system calls.
+
+    javascript: the file of the engine, '' where it is not installed.
+    """
+
+    landlock: int
+    seccomp: bool
+    javascript: str
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether code that nobody vouches for can be run here."""
+        return not self.missing
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the kernel lacks, in words."""
+        found = {"Landlock (Linux 5.13)": self.landlock, "seccomp on x86_64 or aarch64": self.seccomp}
+        return tuple(name for name, there in found.items() if not there)
+
+
+def sandbox_support() -> SandboxSupport:
+    """Asks the kernel; cheap enough to do each time."""
+    engine = importlib.util.find_spec("_quickjs")
+    return SandboxSupport(
+        landlock=landlock.version(),
+        seccomp=seccomp.is_supported(),
+        javascript=(engine.origin or "") if engine else "",
+    )
