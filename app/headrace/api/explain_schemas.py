@@ -65,7 +65,7 @@ class TaskExplanationOut(Model):
 
 
 class ExplanationOut(Model):
-    """Why a run does not go on, or failed, and why its tasks do not run. text: empty if it ended otherwise."""
+    """Why a run does not go on or failed, and why its tasks do not run. text: '' if it ended otherwise."""
 
     run_id: UUID
     status: RunStatus

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis import Redis
+from rq.job import JobStatus
 from rq.utils import as_text
+from rq.worker import WorkerStatus
 
 from headrace.queues.connection import answering
 from headrace.queues.names import QUEUES
@@ -19,7 +22,7 @@ _SILENT_SECONDS = 8
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many jobs stand where. finished and failed: those that RQ still keeps."""
+    """How many jobs stand where. started: by workers that live. finished and failed: those RQ still keeps."""
 
     name: str
     queued: int
@@ -31,7 +34,10 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class RqWorker:
-    """A worker as RQ and its dashboard know it. last_heartbeat: ISO 8601, as RQ writes it."""
+    """A worker as RQ and its dashboard know it. last_heartbeat: ISO 8601, as RQ writes it.
+
+    state: of RQ's, or `lost` for one of ours that is silent. current_job: one that it runs now.
+    """
 
     name: str
     queues: tuple[str, ...]
@@ -44,13 +50,35 @@ class RqWorker:
     failed: int
 
 
+_SILENT_TTL = HEARTBEAT_TTL - _SILENT_SECONDS
+"""Seconds that the key of one of our workers has left when it has been silent for too long."""
+
+LOST = "lost"
+_OURS = re.compile("[0-9a-f]{32}-")
+
+# Ours are named by 32 hexadecimal digits, a hyphen and a lane: of stock workers only the key's end is known.
+_COUNT_STARTED = """
+local count, lives = 0, {}
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local worker = redis.call('HGET', 'rq:execution:' .. entry, 'worker_name') or ''
+  if lives[worker] == nil then
+    local left = redis.call('PTTL', 'rq:worker:' .. worker)
+    local is_ours = worker:find('^%x+%-') == 1 and worker:sub(33, 33) == '-'
+    lives[worker] = left == -1 or left > (is_ours and tonumber(ARGV[1]) or 0)
+  end
+  if lives[worker] then count = count + 1 end
+end
+return count
+"""
+
+
 def queue_depths(connection: Redis, names: Sequence[str] = QUEUES) -> list[QueueDepth]:
     """The depth of each queue, in one round trip; raises QueueUnavailable."""
     moment = time.time()
     with answering(), connection.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.llen(f"rq:queue:{name}")
-            pipeline.zcard(f"rq:wip:{name}")
+            pipeline.eval(_COUNT_STARTED, 1, f"rq:wip:{name}", _SILENT_TTL * 1000)
             pipeline.zcount(f"rq:finished:{name}", moment, "+inf")
             pipeline.zcount(f"rq:failed:{name}", moment, "+inf")
             pipeline.zcard(f"rq:deferred:{name}")
@@ -97,16 +125,26 @@ def rq_workers(connection: Redis) -> list[RqWorker]:
         with connection.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hgetall(key)
-            hashes = pipeline.execute()
-    return [_worker(key, fields) for key, fields in zip(keys, hashes, strict=True) if fields]
+                pipeline.ttl(key)
+            answers = iter(pipeline.execute())
+            found = [_worker(key, next(answers), next(answers)) for key in keys]
+            workers = [worker for worker in found if worker is not None]
+            for worker in workers:
+                pipeline.hget(f"rq:job:{worker.current_job or ''}", "status")
+            statuses = pipeline.execute()
+    return [_at_work(worker, status) for worker, status in zip(workers, statuses, strict=True)]
 
 
-def _worker(key: str, raw: dict[bytes, bytes]) -> RqWorker:
+def _worker(key: str, raw: dict[bytes, bytes], seconds_left: int) -> RqWorker | None:
+    if not raw:
+        return None
     fields = {name.decode(): value.decode() for name, value in raw.items()}
+    name = key.removeprefix("rq:worker:")
+    is_lost = _OURS.match(name) is not None and 0 <= seconds_left <= _SILENT_TTL
     return RqWorker(
-        name=key.removeprefix("rq:worker:"),
+        name=name,
         queues=tuple(filter(None, fields.get("queues", "").split(","))),
-        state=fields.get("state", "?"),
+        state=LOST if is_lost else fields.get("state", "?"),
         current_job=fields.get("current_job"),
         pid=int(fields["pid"]) if fields.get("pid") else None,
         host=fields.get("hostname", ""),
@@ -114,3 +152,9 @@ def _worker(key: str, raw: dict[bytes, bytes]) -> RqWorker:
         succeeded=int(fields.get("successful_job_count", 0)),
         failed=int(fields.get("failed_job_count", 0)),
     )
+
+
+def _at_work(worker: RqWorker, status: bytes | None) -> RqWorker:
+    """Without the job that it ran last: a worker that is busy runs one that stands as started."""
+    is_at_work = worker.state == WorkerStatus.BUSY and status == JobStatus.STARTED.encode()
+    return worker if is_at_work else replace(worker, current_job=None)

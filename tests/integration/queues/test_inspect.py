@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import time
+from uuid import uuid4
 
+import pytest
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import JobStatus
@@ -55,6 +57,46 @@ def test_a_started_job_is_live_while_its_worker_gives_signs_of_life(connection: 
     connection.delete(f"rq:execution:{ids['has no record']}:1")
     assert live_job_ids(connection, "jobs") == {ids["speaks"], ids["is slow"]}
     assert live_job_ids(connection, "others", "jobs") == {ids["speaks"], ids["is slow"]}
+
+
+OURS = f"{uuid4().hex}-tasks"
+
+
+def employ(connection: Redis, name: str, silent: int, **fields: str) -> None:
+    """A worker's record as it is left by one that was silent for so many seconds."""
+    key = f"rq:worker:{name}"
+    for field, value in {"birth": "once", "queues": "jobs", **fields}.items():
+        connection.hset(key, field, value)
+    connection.expire(key, HEARTBEAT_TTL - silent)
+    connection.sadd("rq:workers", key)
+
+
+@pytest.mark.parametrize(
+    ("name", "silent", "state", "status", "shown"),
+    [
+        (OURS, 1, "busy", "started", ("busy", "j")),
+        (OURS, 1, "busy", "finished", ("busy", None)),
+        (OURS, 1, "idle", "started", ("idle", None)),
+        (OURS, 20, "busy", "started", ("lost", None)),
+        ("stock", 20, "busy", "started", ("busy", "j")),
+    ],
+)
+def test_a_worker_shows_the_job_that_it_runs_now(
+    connection: Redis, name: str, silent: int, state: str, status: str, shown: tuple[str, str | None]
+) -> None:
+    connection.hset("rq:job:j", "status", status)
+    employ(connection, name, silent, state=state, current_job="j")
+    (seen,) = rq_workers(connection)
+    assert (seen.state, seen.current_job) == shown
+
+
+def test_what_dead_workers_had_started_is_not_running(connection: Redis) -> None:
+    for name, silent in ((OURS, 1), (f"{uuid4().hex}-tasks", 20), ("stock", 20)):
+        employ(connection, name, silent)
+        forge(connection, name)
+    forge(connection, "gone")
+    (depth,) = queue_depths(connection, ["jobs"])
+    assert depth.started == 2
 
 
 def forge(connection: Redis, worker: str) -> str:

@@ -14,7 +14,7 @@ router = APIRouter(tags=["queues"])
 
 
 class Queue(Model):
-    """How many jobs stand where. finished and failed: those that RQ still keeps."""
+    """How many jobs stand where. started: by workers that live. finished and failed: those RQ still keeps."""
 
     name: str
     queued: int
@@ -36,7 +36,10 @@ class Queue(Model):
 
 
 class QueueWorker(Model):
-    """A worker as RQ knows it; a worker process of Headrace has one for each of its lanes."""
+    """A worker as RQ knows it; a worker process of Headrace has one for each of its lanes.
+
+    state: of RQ's (busy, idle, ...), or `lost` when it gives no sign of life. current_job: one that it runs.
+    """
 
     name: str
     queues: list[str]

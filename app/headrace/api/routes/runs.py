@@ -22,6 +22,7 @@ from headrace.engine.reading import RunFilter
 from headrace.errors import QueueUnavailable
 from headrace.graph.explain_facts import QueueLook
 from headrace.graph.states import RunStatus
+from headrace.queues.inspect import LOST
 
 LOOK_SECONDS = 3.0
 """How long an explanation waits for Redis; without it, it rests on what PostgreSQL knows."""
@@ -83,7 +84,8 @@ async def _look(house: House) -> Looks:
             listening = await asyncio.to_thread(house.rq_workers)
     except (QueueUnavailable, TimeoutError):
         return {}
-    listeners = Counter(queue for worker in listening for queue in worker.queues)
+    alive = [worker for worker in listening if worker.state != LOST]
+    listeners = Counter(queue for worker in alive for queue in worker.queues)
     return {one.name: QueueLook(one.queued, listeners[one.name]) for one in depths}
 
 
