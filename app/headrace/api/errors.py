@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from headrace import errors
 from headrace.errors import HeadraceError, InvalidInput, Problem
+from headrace.graph.faults import faults, in_words
 from headrace.log import Log
 from headrace.store.db import BadValue
 
@@ -76,15 +80,24 @@ async def _headrace(request: Request, error: HeadraceError) -> JSONResponse:
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-    problems = [Problem(_path(one["loc"]), str(one["msg"])) for one in error.errors()]
+    found = error.errors()
+    inside = [cast(ErrorDetails, {**one, "loc": one["loc"][1:]}) for one in found if _is_inside(one)]
+    beside = [one for one in found if not _is_inside(one)]
+    problems = [
+        *(replace(one, path=_plain(one.path)) for one in faults(inside, error.body)),
+        *(Problem(_plain(".".join(map(str, one["loc"]))), in_words(one)) for one in beside),
+    ]
     return answer_error(HTTPStatus.UNPROCESSABLE_ENTITY, "The request is not valid", problems)
 
 
-def _path(where: Sequence[str | int]) -> str:
-    """`body.input[2]` is `input[2]`; what stands elsewhere keeps its place: `query.limit`."""
-    inside = where[1:] if where and where[0] == "body" else where
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in inside)
-    return text.removeprefix(".").encode(errors="backslashreplace").decode()
+def _is_inside(error: ErrorDetails) -> bool:
+    """Whether it is about the body; else it is about the path, the query or a header."""
+    return error["loc"][:1] == ("body",)
+
+
+def _plain(path: str) -> str:
+    """A path that can be answered: a key may hold half a character."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 async def _http(_: Request, error: HTTPException) -> JSONResponse:

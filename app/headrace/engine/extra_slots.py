@@ -84,15 +84,19 @@ async def backfill_schedule(engine: Engine, schedule_id: UUID, wanted: Range) ->
 
 
 def _moments_in(schedule: Schedule, wanted: Range, now: datetime) -> list[datetime]:
-    if not wanted.first < wanted.end <= now:
-        wrong = Problem("to", "the range must end after it begins, and not after now")
-        raise InvalidInput("The range is not valid", [wrong])
+    if wanted.end <= wanted.first:
+        raise _no_range("to", "must be after `from`")
+    if wanted.end > now:
+        raise _no_range("to", "must not be after now", "only the past is filled in; the clock does the rest")
     coming = cron.slots(*clock_of(schedule.timing), wanted.first - INSTANT)
     moments = list(islice(takewhile(lambda moment: moment < wanted.end, coming), MOST_WAITING + 1))
     if len(moments) > MOST_WAITING:
-        wrong = Problem("from", f"the range has more than {MOST_WAITING:,} slots", "take a shorter one")
-        raise InvalidInput("The range is not valid", [wrong])
+        raise _no_range("from", f"the range has more than {MOST_WAITING:,} slots", "take a shorter one")
     return moments
+
+
+def _no_range(path: str, message: str, hint: str = "") -> InvalidInput:
+    return InvalidInput("The range is not valid", [Problem(path, message, hint)])
 
 
 async def _locked(tx: Tx, schedule_id: UUID) -> Schedule:

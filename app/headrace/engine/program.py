@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -13,11 +13,13 @@ from headrace.engine.pinning import Sources
 from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Definition, Node, parse
+from headrace.graph.faults import faults
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
 from headrace.graph.validate import validate
 from headrace.nodes.base import Config, NodeRegistry, NodeType
+from headrace.nodes.json_schema import below
 from headrace.nodes.stored_activity import node_type
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import workflows
@@ -59,10 +61,8 @@ class Rules:
         try:
             config = kind.config_model.model_validate(node.config)
         except ValidationError as error:
-            return [
-                Problem(".".join(map(str, ("config", *one["loc"]))), one["msg"]) for one in error.errors()
-            ]
-        own = [Problem(f"config.{one.path}", one.message, one.hint) for one in kind.check(config)]
+            return _below("config", faults(error.errors(), node.config))
+        own = _below("config", kind.check(config))
         return [*own, *(self._body_problems(node) if kind.has_body else ())]
 
     def _body_problems(self, node: Node) -> list[Problem]:
@@ -71,7 +71,7 @@ class Rules:
             found = validate(parse(body_document(node)), self)
         except InvalidDefinition as error:
             found = list(error.problems)
-        return [Problem(f"config.{BODY}.{one.path}", one.message, one.hint) for one in found]
+        return _below(f"config.{BODY}", found)
 
     def has_body(self, node: Node) -> bool:
         """Whether its config holds a graph."""
@@ -92,6 +92,10 @@ class Rules:
             return kind.branches(kind.config_model.model_validate(node.config))
         except ValidationError:
             return None
+
+
+def _below(path: str, found: Iterable[Problem]) -> list[Problem]:
+    return [replace(one, path=below(path, one.path)) for one in found]
 
 
 class Programs:

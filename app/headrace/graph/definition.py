@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from headrace.errors import InvalidDefinition, Problem
 from headrace.graph.edges import On
+from headrace.graph.faults import in_words
 from headrace.graph.join import Join, parse_join
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.settings import (
@@ -160,7 +161,7 @@ def parse(document: JsonValue) -> Definition:
         return Definition.model_validate(_flatten(document))
     except ValidationError as error:
         problems = [
-            Problem(_path(document, one["loc"]), one["msg"].removeprefix("Value error, "))
+            Problem(_path(document, one["loc"]), in_words(one), one.get("ctx", {}).get("hint", ""))
             for one in error.errors()
         ]
         raise InvalidDefinition(problems=problems) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from headrace.errors import BadExpression
 from headrace.graph.join import Losers, parse_join
@@ -28,11 +29,19 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def seconds(value: object) -> object:
-    """Reads `30s`, `5 minutes`, `1h` or a number of seconds; the rest is left to the type's own check."""
+    """Reads `30s`, `5 minutes`, `1h` or a number of seconds; the type's own check judges the number."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         unit = match[2] if match[2] == "ms" else match[2][0]
         return float(match[1]) * _SECONDS[unit]
-    return value
+    try:
+        return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else _no()
+    except ValueError:
+        return _no()
+
+
+def _no() -> NoReturn:
+    hint = {"hint": "seconds, or text as `500ms`, `30s`, `5m`, `1h`, `2d`"}
+    raise PydanticCustomError("duration", "is no length of time", hint)
 
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=366 * 86400)]
@@ -62,7 +71,11 @@ class Priority(IntEnum):
 
 
 def _priority(value: object) -> object:
-    return Priority.__members__.get(value.upper(), value) if isinstance(value, str) else value
+    given = Priority.__members__.get(value.upper(), value) if isinstance(value, str) else value
+    if given not in list(Priority):
+        known = ", ".join(f"{one.name} ({one.value})" for one in Priority)
+        raise PydanticCustomError("priority", "is no priority", {"hint": f"known: {known}"})
+    return given
 
 
 PriorityValue = Annotated[Priority, BeforeValidator(_priority)]

@@ -124,6 +124,26 @@ async def test_what_is_no_schedule(client: httpx.AsyncClient, body: dict[str, ob
     assert [one["path"] for one in response.json()["details"]] == [path]
 
 
+@pytest.mark.parametrize(
+    ("first", "end", "message"),
+    [
+        ("2026-03-30T00:00:00Z", "2026-03-20T00:00:00Z", "must be after `from`"),
+        ("2026-03-30T00:00:00Z", "2026-03-30T00:00:00Z", "must be after `from`"),
+        ("2026-03-30T00:00:00Z", "2999-01-01T00:00:00Z", "must not be after now"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-10:00", "must lie in the years 1 to 9999, in UTC"),
+    ],
+)
+async def test_a_range_that_cannot_be_filled_in(
+    client: httpx.AsyncClient, first: str, end: str, message: str
+) -> None:
+    body = {"workflowId": await saved(client, chain(1)), "cron": "0 * * * *"}
+    path = f"/schedules/{(await client.post('/schedules', json=body)).json()['id']}"
+    answer = await client.post(f"{path}/backfill", json={"from": first, "to": end})
+    assert answer.status_code == 422
+    assert [(one["path"], one["message"]) for one in answer.json()["details"]] == [("to", message)]
+    assert (await client.get(f"{path}/slots")).json()["items"] == []
+
+
 async def test_unknown_ones(client: httpx.AsyncClient) -> None:
     body = {"workflowId": str(uuid4()), "cron": "0 * * * *"}
     assert (await client.post("/schedules", json=body)).status_code == 404

@@ -297,7 +297,7 @@ def test_a_decision_without_outcomes_is_valid() -> None:
 
 def test_nothing_is_missing_but_nodes() -> None:
     assert parse({"nodes": []}) == Definition(nodes=())
-    assert problems({}) == {"nodes": "Field required"}
+    assert problems({}) == {"nodes": "is required"}
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 1])
@@ -360,11 +360,11 @@ def test_all_problems_of_shape_are_told_at_once() -> None:
     [
         ("most", "nodes[0].join", "unknown join 'most'"),
         ("quorum", "nodes[0].join", "unknown join 'quorum'"),
-        (5, "nodes[0].join", "valid dictionary"),
+        (5, "nodes[0].join", "must be an object"),
         ({"rule": "most"}, "nodes[0].join.rule", "unknown join 'most'"),
-        ({"onLosers": "cancel"}, "nodes[0].join.rule", "Field required"),
+        ({"onLosers": "cancel"}, "nodes[0].join.rule", "is required"),
         ({"rule": "all", "onLosers": "shoot"}, "nodes[0].join.onLosers", "'let_run' or 'cancel'"),
-        ({"rule": "all", "k": 1}, "nodes[0].join.k", "Extra inputs"),
+        ({"rule": "all", "k": 1}, "nodes[0].join.k", "is unknown here"),
     ],
 )
 def test_a_bad_join_is_one_problem(join: JsonValue, path: str, message: str) -> None:

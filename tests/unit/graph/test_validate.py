@@ -73,7 +73,7 @@ def test_an_unknown_type_names_the_known_ones() -> None:
 
 def test_a_bad_config_is_found_where_it_is() -> None:
     assert paths([node("a"), node("b", "decision", config={"decisions": [{"name": "no id"}]})]) == [
-        "nodes[1].config.decisions.0.id"
+        "nodes[1].config.decisions[0].id"
     ]
 
 
