@@ -149,6 +149,16 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_URL",
         description="The API that the command line talks to.",
     )
+    task_modules: str = Field(
+        "",
+        validation_alias="HEADRACE_TASK_MODULES",
+        description="Modules with activities that a worker imports, comma separated.",
+    )
+    tasks: str = Field(
+        "",
+        validation_alias="HEADRACE_TASKS",
+        description="Folders whose files a worker imports for their activities, comma separated.",
+    )
     worker_id: str = Field(
         "",
         validation_alias="HEADRACE_WORKER_ID",
@@ -173,6 +183,16 @@ class Settings(BaseSettings):
             return self.redis_url_given
         secret = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
         return f"redis://{secret}{self.redis_host}:{self.redis_port}/0"
+
+    @cached_property
+    def task_module_names(self) -> tuple[str, ...]:
+        """The modules with activities that a worker imports."""
+        return tuple(filter(None, (one.strip() for one in self.task_modules.split(","))))
+
+    @cached_property
+    def task_folders(self) -> tuple[Path, ...]:
+        """The folders whose files a worker imports."""
+        return tuple(Path(one.strip()) for one in self.tasks.split(",") if one.strip())
 
     @property
     def own_api(self) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import cast
 
+from headrace.activities.notes import Hear
 from headrace.local.leash import signal_group
 from headrace_worker.isolated_wire import LENGTH, MOST_BYTES, Answer, Call, Terms, packed, unpacked
 
@@ -76,16 +77,17 @@ class Child:
     def is_alive(self) -> bool:
         return not self._end.done()
 
-    async def call(self, call: Call) -> Answer:
-        """Raises ChildDied or Nonsense, and TypeError or ValueError for a payload that is not JSON.
+    async def call(self, call: Call, hear: Hear | None = None) -> Answer:
+        """hear: what takes the notes that the code sends before its answer.
 
+        Raises ChildDied or Nonsense, and TypeError or ValueError for a payload that is not JSON.
         After any error, as after a cancellation, the child must not be called again.
         """
         frame = packed(call)
         try:
             self._writer.write(frame)
             await self._writer.drain()
-            return await self._answer()
+            return await self._answer(hear)
         except (asyncio.IncompleteReadError, OSError):
             raise ChildDied(await self.gone()) from None
 
@@ -105,17 +107,22 @@ class Child:
             signal_group(self.pid, signal.SIGKILL)
         return await asyncio.shield(self._end)
 
-    async def _answer(self) -> Answer:
+    async def _answer(self, hear: Hear | None) -> Answer:
+        while isinstance(message := await self._message(), dict) and message.keys() == {"note"}:
+            if hear is not None:
+                hear(message["note"])
+        if not isinstance(message, dict) or message.keys() != Answer.__annotations__.keys():
+            raise Nonsense("a message that is no answer")
+        return cast(Answer, message)
+
+    async def _message(self) -> object:
         (size,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
         if size > MOST_BYTES:
             raise Nonsense(f"a message of {size} bytes")
         try:
-            answer = unpacked(await self._reader.readexactly(size))
+            return unpacked(await self._reader.readexactly(size))
         except ValueError as error:
             raise Nonsense(str(error)) from error
-        if not isinstance(answer, dict) or answer.keys() != Answer.__annotations__.keys():
-            raise Nonsense("a message that is no answer")
-        return cast(Answer, answer)
 
     async def _wait_for_the_end(self) -> int:
         status = await self._process.wait()

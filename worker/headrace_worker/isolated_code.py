@@ -10,19 +10,35 @@ import os
 import resource
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import NoReturn, cast
 
+from headrace.activities.notes import hearer
 from headrace.errors import HeadraceError
+from headrace.graph.json_types import JsonValue
+from headrace.nodes.lanes import AttemptFailed, failure_of
 from headrace.sandbox.cell.process_tree import children_of
-from headrace_worker.isolated_wire import MOST_BYTES, Answer, Call, Problem, packed, read_frame, unpacked
+from headrace_worker.isolated_wire import (
+    MOST_BYTES,
+    Answer,
+    Call,
+    Note,
+    Problem,
+    packed,
+    read_frame,
+    unpacked,
+)
 
 _RESERVE = 64 * 1024 * 1024
 """Bytes that are added to the limit when it was reached, so that this can be said."""
 
 _LONGEST_TEXT = 20_000
+
+_speaking = threading.Lock()
+"""One frame after the other, whichever thread of the code says something."""
 
 
 def serve(channel: socket.socket, memory: int) -> None:
@@ -32,13 +48,21 @@ def serve(channel: socket.socket, memory: int) -> None:
     """
     _limit(memory, memory + _RESERVE)
     me, guard = os.getpid(), os.getppid()
+    hearer.set(partial(_say, channel))
     with channel, channel.makefile("rb") as incoming:
         while body := read_frame(incoming.read):
             answer = _answer(cast(Call, unpacked(body)), memory)
             if os.getpid() != me:
                 os._exit(0)  # the code forked, and its child came back from it too
             answer["spent"] |= _has_left_something(me, guard, memory)
-            channel.sendall(_frame(answer))
+            with _speaking:
+                channel.sendall(_frame(answer))
+
+
+def _say(channel: socket.socket, note: JsonValue) -> None:
+    """Tells the worker something while the code runs, which may be over by then for a thread of it."""
+    with contextlib.suppress(OSError), _speaking:
+        channel.sendall(packed(Note(note=note)))
 
 
 def _limit(*limits: int) -> None:
@@ -84,14 +108,15 @@ def _exit(end: SystemExit) -> NoReturn:
 
 
 def _failed(error: BaseException, message: str) -> Answer:
-    kind = type(error).__name__
-    if isinstance(error, HeadraceError):
-        kind, message = error.code, error.message
+    failed = failure_of(error)
+    is_said = isinstance(error, AttemptFailed | HeadraceError)
     problem = Problem(
-        kind=kind,
-        message=message[:_LONGEST_TEXT],
-        retryable=not isinstance(error, HeadraceError),
-        traceback="".join(traceback.format_exception(error))[-_LONGEST_TEXT:],
+        kind=failed.kind,
+        message=(failed.message if is_said else message)[:_LONGEST_TEXT],
+        retryable=failed.retryable,
+        details=failed.details,
+        retry_after=failed.retry_after,
+        traceback="" if is_said else "".join(traceback.format_exception(error))[-_LONGEST_TEXT:],
     )
     return Answer(output=None, problem=problem, spent=isinstance(error, MemoryError))
 
@@ -107,7 +132,9 @@ def _frame(answer: Answer) -> bytes:
 
 
 def _bad_output(message: str, spent: bool) -> bytes:
-    problem = Problem(kind="BadOutput", message=message, retryable=False, traceback="")
+    problem = Problem(
+        kind="BadOutput", message=message, retryable=False, details=None, retry_after=None, traceback=""
+    )
     return packed(Answer(output=None, problem=problem, spent=spent))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from headrace.activities.notes import Hear
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
 from headrace.log import Log
@@ -37,13 +38,13 @@ class IsolatedPool:
         """Of the children, busy or not."""
         return [child.pid for child in self._children]
 
-    async def run(self, function: str, payload: JsonValue) -> JsonValue:
+    async def run(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
         """Calls `module:qualname` with the payload; raises AttemptFailed. See `Lanes.run_isolated`."""
         await self._free.acquire()
         child = None
         try:
             child = self._take() or await self._start()
-            answer = await child.call(Call(function=function, payload=payload))
+            answer = await child.call(Call(function=function, payload=payload), hear)
         except BaseException as error:
             self._part_with(child)
             if isinstance(error, (ChildDied, Nonsense)):
@@ -116,4 +117,10 @@ def _result(function: str, answer: Answer) -> JsonValue:
 def _failed(function: str, problem: Problem) -> Failed:
     if problem["traceback"]:
         _log.warning("isolated_code_raised", problem["traceback"], function=function)
-    return Failed(problem["message"], kind=problem["kind"], retryable=problem["retryable"])
+    return Failed(
+        problem["message"],
+        kind=problem["kind"],
+        retryable=problem["retryable"],
+        details=cast(JsonValue, problem["details"]),
+        retry_after=problem["retry_after"],
+    )

@@ -43,7 +43,15 @@ class Problem(TypedDict):
     kind: str
     message: str
     retryable: bool
+    details: object
+    retry_after: float | None
     traceback: str
+
+
+class Note(TypedDict):
+    """What the code says while it runs; any number of them come before the answer."""
+
+    note: object
 
 
 class Answer(TypedDict):
@@ -54,7 +62,7 @@ class Answer(TypedDict):
     spent: bool
 
 
-def packed(message: Call | Answer) -> bytes:
+def packed(message: Call | Note | Answer) -> bytes:
     """A frame. Raises TypeError, ValueError or RecursionError for what is not JSON."""
     body = json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return LENGTH.pack(len(body)) + body

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from headrace.activities.notes import Hear
 from headrace.config import Settings
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.nodes.lanes import Program, Sandboxed, SandboxLimits
+from headrace.nodes.lanes import Heartbeat, Program, Sandboxed, SandboxLimits
 from headrace.sandbox.lane import SandboxLane
+from headrace_worker.heartbeats import Heartbeats
 from headrace_worker.isolated_pool import IsolatedPool
 from headrace_worker.threads import ThreadLane
 
@@ -23,6 +26,7 @@ class WorkerLanes:
 
     threads: ThreadLane
     processes: IsolatedPool
+    heartbeats: Heartbeats = field(default_factory=Heartbeats)
     sandboxes: SandboxLane = field(default_factory=partial(SandboxLane, most=1))
 
     @classmethod
@@ -38,9 +42,13 @@ class WorkerLanes:
         """See `ThreadLane.run`."""
         return await self.threads.run(call)
 
-    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
+    async def run_isolated(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
         """See `IsolatedPool.run`."""
-        return await self.processes.run(function, payload)
+        return await self.processes.run(function, payload, hear)
+
+    def heartbeat(self, task: str, beat: Heartbeat) -> None:
+        """Shown within a second, see `Leases`."""
+        self.heartbeats.add(TaskId.parse(task), beat)
 
     async def run_sandboxed(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
         """See `SandboxLane.run`."""

@@ -6,11 +6,16 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 
 from headrace.graph.ids import TaskId
 from headrace.log import Log
-from headrace.store import claims
+from headrace.store import claims, heartbeats
 from headrace.store.db import Database
+from headrace.store.heartbeats import HeldBeat
+from headrace_worker.heartbeats import Heartbeats
+
+_BEAT_SECONDS = 1.0
 
 _log = Log("headrace.worker")
 
@@ -19,13 +24,20 @@ class Leases:
     """The tasks that this process holds, by their tokens.
 
     Renews after a third of the lease. on_lost: called, in the thread, with tasks that are no longer held:
-    cancelled, or taken back by a sweep.
+    cancelled, or taken back by a sweep. heartbeats: written by the same thread, at most once a second.
     """
 
-    def __init__(self, database_url: str, seconds: float, on_lost: Callable[[set[TaskId]], None]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        seconds: float,
+        on_lost: Callable[[set[TaskId]], None],
+        heartbeats: Heartbeats | None = None,
+    ) -> None:
         self._url = database_url
         self._seconds = seconds
         self._on_lost = on_lost
+        self._heartbeats = heartbeats or Heartbeats()
         self._held: dict[TaskId, int] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -59,10 +71,25 @@ class Leases:
     async def _renew_for_ever(self) -> None:
         db = Database(self._url, pool_size=1, answer_seconds=self._seconds / 3)
         try:
-            while not await asyncio.to_thread(self._closing.wait, self._seconds / 3):
-                await self._renew(db)
+            due = monotonic() + self._seconds / 3
+            while not await asyncio.to_thread(self._closing.wait, min(_BEAT_SECONDS, due - monotonic())):
+                await self._write_heartbeats(db)
+                if monotonic() >= due:
+                    due = monotonic() + self._seconds / 3
+                    await self._renew(db)
         finally:
             await db.close()
+
+    async def _write_heartbeats(self, db: Database) -> None:
+        held = self.held()
+        beats = {task: beat for task, beat in self._heartbeats.take().items() if task in held}
+        if not beats:
+            return
+        rows = [HeldBeat(task, held[task], beat.progress, beat.details) for task, beat in beats.items()]
+        try:
+            await db.transact(partial(heartbeats.write, beats=rows))
+        except Exception as error:  # only what people see is older, and this thread must live
+            _log.warning("heartbeats_lost", f"{type(error).__name__}: {error}", tasks=len(rows))
 
     async def _renew(self, db: Database) -> None:
         held = self.held()

@@ -13,7 +13,9 @@ from functools import partial
 import uvloop
 
 from headrace import config, log
+from headrace.activities.registry import REGISTRY
 from headrace.config import Settings
+from headrace.engine.lacking import declare
 from headrace.errors import StoreUnavailable
 from headrace.log import Log
 from headrace.queues.connection import connect_async
@@ -50,6 +52,7 @@ async def work(settings: Settings) -> None:
         tasks, dependencies = _lanes(runtime, lane)
         _stop_on_signals(tasks)
         await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
+        await _announce(runtime)
         lane.open(BesideTheQueues(tasks, dependencies))
         chores = [
             asyncio.create_task(chore)
@@ -117,6 +120,21 @@ def _row(runtime: Runtime) -> workers.NewWorker:
         pid=pid,
         queues=QUEUES,
         concurrency=runtime.settings.worker_concurrency,
+    )
+
+
+async def _announce(runtime: Runtime) -> None:
+    """Says which activities this process has; tasks that have waited for one go on."""
+    await runtime.push(
+        await patiently(
+            lambda: declare(
+                runtime.engine,
+                runtime.worker_id,
+                workers.DEFAULT_PROJECT,
+                {one.name: one.declaration.as_json() for one in REGISTRY},
+                [one.as_json() for one in runtime.load_problems],
+            )
+        )
     )
 
 

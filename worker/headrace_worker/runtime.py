@@ -23,6 +23,7 @@ from headrace.nodes.http import GuardedHttp
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
 from headrace.store.db import Database
+from headrace_worker.discovery import LoadProblem, discover
 from headrace_worker.lanes import WorkerLanes
 
 T = TypeVar("T")
@@ -43,7 +44,10 @@ class Urls:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One process's connections. worker_id: stands at the tasks that it holds."""
+    """One process's connections. worker_id: stands at the tasks that it holds.
+
+    load_problems: modules with activities that could not be imported.
+    """
 
     settings: Settings
     urls: Urls
@@ -53,6 +57,7 @@ class Runtime:
     broker: Broker
     http: GuardedHttp
     lanes: WorkerLanes
+    load_problems: Sequence[LoadProblem]
 
     async def push(self, dispatches: Sequence[Dispatch]) -> None:
         """Delivers; what Redis does not take now, the sweep delivers later."""
@@ -84,6 +89,7 @@ def find_urls(settings: Settings) -> Urls:
 async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator[Runtime]:
     """Connects, and closes at the end. Raises InvalidSettings when a server's address is unknown."""
     urls = find_urls(settings)
+    load_problems = discover(settings.task_module_names, settings.task_folders)
     db = Database(urls.database, pool_size)
     relaxed = Database(urls.database, pool_size, is_relaxed=True)
     redis = connect(urls.redis)
@@ -100,6 +106,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
             broker=Broker(redis),
             http=http,
             lanes=lanes,
+            load_problems=load_problems,
         )
     finally:
         await lanes.close()

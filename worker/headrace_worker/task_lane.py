@@ -86,7 +86,12 @@ class TaskLane:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
-        self._leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, self._lost_from_thread)
+        self._leases = Leases(
+            runtime.urls.database,
+            runtime.settings.lease_seconds,
+            self._lost_from_thread,
+            runtime.lanes.heartbeats,
+        )
         self._seats: dict[TaskId, _Seat] = {}
         self._done: list[_Seat] = []
         self._settling: set[asyncio.Task[None]] = set()

@@ -12,6 +12,7 @@ from headrace.engine import history
 from headrace.engine.admission import admit, keep
 from headrace.engine.halving import spared
 from headrace.engine.holding import hold_if_paused
+from headrace.engine.lacking import lacked, wait_for_worker
 from headrace.engine.prepare import Execution, prepare
 from headrace.engine.program import Engine
 from headrace.engine.stopping import fail_run
@@ -124,6 +125,8 @@ async def perform(execution: Execution, http: Http, lanes: Lanes = NO_LANES) -> 
 
 async def _guarded(execution: Execution, http: Http, lanes: Lanes) -> Outcome:
     """The node's answer, unless a limit or a kept result comes first."""
+    if (lack := lacked(execution)) is not None:
+        return await wait_for_worker(execution, lack)
     if (instead := await _admitted(execution)) is not None:
         return instead
     outcome = await _step(execution, http, lanes)

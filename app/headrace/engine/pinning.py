@@ -91,6 +91,9 @@ class PinnedSources:
             return await NO_SOURCES.source(name)
         return await self.kept.load(self.db, name, self.pins[name])
 
+    def has(self, name: str) -> bool:
+        return name in self.pins
+
     async def is_trusted(self) -> bool:
         """Whether the project lets its activities run without a sandbox, as it is now."""
         async with self.db.connection() as tx:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from math import inf
+from time import monotonic
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from headrace.activities.defaults import with_defaults
+from headrace.activities.options import Defaults
+from headrace.engine.catalogue import widened
 from headrace.engine.pinning import Sources
 from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
@@ -18,13 +24,16 @@ from headrace.graph.json_types import JsonObject
 from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
 from headrace.graph.validate import validate
+from headrace.nodes.activity import Known, unknown_type
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.nodes.json_schema import below
-from headrace.nodes.stored_activity import node_type
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import workflows
 from headrace.store.db import Database, Tx
 from headrace.store.runs import ProgramKey
+
+STALE_SECONDS = 5.0
+"""How long a program is kept that rests on what other processes have declared."""
 
 
 class UnknownVersion(NotFound):
@@ -37,13 +46,15 @@ class UnknownVersion(NotFound):
 class Program:
     """What executing a version needs; types and configs by position.
 
-    stored: names of the stored activities that it runs, also in bodies.
+    stored: names of the stored activities that it runs, also in bodies. lacks: it has nodes that this process
+    cannot run, and knows only by what others say.
     """
 
     plan: Plan
     types: tuple[NodeType[Config], ...]
     configs: tuple[Config, ...]
     stored: frozenset[str] = frozenset()
+    lacks: bool = False
 
 
 class Rules:
@@ -78,6 +89,26 @@ class Rules:
         kind = self._nodes.get(node.type)
         return kind is not None and kind.has_body
 
+    def cautions(self, node: Node) -> list[Problem]:
+        """What of a valid node will surprise; paths are relative to the node."""
+        kind = self._nodes.get(node.type)
+        if kind is None:
+            return []
+        config = kind.config_model.model_validate(node.config)
+        own = [Problem(f"config.{one.path}", one.message, one.hint) for one in kind.cautions(config)]
+        if not kind.has_body:
+            return own
+        inner = self.all_cautions(parse(body_document(node)))
+        return [*own, *(Problem(f"config.{BODY}.{one.path}", one.message, one.hint) for one in inner)]
+
+    def all_cautions(self, definition: Definition) -> list[Problem]:
+        """What of a valid definition's nodes will surprise."""
+        return [
+            Problem(f"nodes[{number}].{one.path}", one.message, one.hint)
+            for number, node in enumerate(definition.nodes)
+            for one in self.cautions(node)
+        ]
+
     def fork(self, node: Node) -> Fork:
         """The branches of a node, and whether they exclude each other."""
         kind = self._nodes.get(node.type)
@@ -99,25 +130,28 @@ def _below(path: str, found: Iterable[Problem]) -> list[Problem]:
 
 
 class Programs:
-    """The programs used last. Versions never change, so nothing goes stale."""
+    """The programs used last. Versions never change, so only what rests on other processes goes stale."""
 
     def __init__(self, nodes: NodeRegistry, size: int = 256) -> None:
         self._nodes = nodes
         self._size = size
         self._kept: OrderedDict[ProgramKey, Program] = OrderedDict()
+        self._stale_at: dict[ProgramKey, float] = {}
 
     async def load(self, tx: Tx, keys: Iterable[ProgramKey]) -> dict[ProgramKey, Program]:
         """The programs of versions and bodies; reads those that are not kept. Raises UnknownVersion."""
         wanted = set(keys)
-        missing = [key for key in wanted if key not in self._kept]
+        missing = [key for key in wanted if key not in self._kept or self._is_stale(key)]
         if missing:
             pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in missing}))
             for key in missing:
                 if definition := pinned.get((key.workflow_id, key.version)):
-                    self._kept[key] = self._compile(body_at(parse(definition), key.body))
+                    nodes = await widened(tx, self._nodes, definition)
+                    self._keep(key, compiled(nodes, body_at(parse(definition), key.body)))
         found = {key: self._use(key) for key in wanted}
         while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+            key, _ = self._kept.popitem(last=False)
+            self._stale_at.pop(key, None)
         return found
 
     async def one(self, tx: Tx, key: ProgramKey) -> Program:
@@ -130,22 +164,46 @@ class Programs:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _compile(self, definition: Definition) -> Program:
-        plan = make_plan(definition)
-        types = tuple(self._type(node.type) for node in plan.nodes)
-        configs = tuple(
-            kind.config_model.model_validate(node.config)
-            for kind, node in zip(types, plan.nodes, strict=True)
-        )
-        stored = {kind.stored_activity(config) for kind, config in zip(types, configs, strict=True)}
-        for node in definition.nodes:
-            if self._type(node.type).has_body:
-                stored |= self._compile(parse(body_document(node))).stored
-        return Program(plan, types, configs, frozenset(name for name in stored if name is not None))
+    def _keep(self, key: ProgramKey, program: Program) -> None:
+        self._kept[key] = program
+        if program.lacks:
+            self._stale_at[key] = monotonic() + STALE_SECONDS
+        else:
+            self._stale_at.pop(key, None)
 
-    def _type(self, name: str) -> NodeType[Config]:
-        """What is no node type of this process is a stored activity, or what another process knows."""
-        return self._nodes.get(name) or node_type(name)
+    def _is_stale(self, key: ProgramKey) -> bool:
+        return self._stale_at.get(key, inf) < monotonic()
+
+
+def compiled(nodes: NodeRegistry, definition: Definition) -> Program:
+    """The program of a valid definition. A type that nobody knows waits for a process that does."""
+    definition = with_defaults(definition, partial(_defaults, nodes))
+    plan = make_plan(definition)
+    types = tuple(_type(nodes, node.type) for node in plan.nodes)
+    configs = tuple(
+        kind.config_model.model_validate(node.config) for kind, node in zip(types, plan.nodes, strict=True)
+    )
+    pairs = list(zip(types, configs, strict=True))
+    stored = {kind.stored_activity(config) for kind, config in pairs}
+    for node in definition.nodes:
+        if _type(nodes, node.type).has_body:
+            stored |= compiled(nodes, parse(body_document(node))).stored
+    return Program(
+        plan,
+        types,
+        configs,
+        stored=frozenset(name for name in stored if name is not None),
+        lacks=any(kind.lacks(config) for kind, config in pairs),
+    )
+
+
+def _type(nodes: NodeRegistry, name: str) -> NodeType[Config]:
+    return nodes.get(name) or unknown_type(name, Known())
+
+
+def _defaults(nodes: NodeRegistry, node: Node) -> Defaults | None:
+    kind = nodes.get(node.type)
+    return None if kind is None else kind.defaults(node.config)
 
 
 @dataclass(frozen=True, slots=True)

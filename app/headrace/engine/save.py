@@ -28,7 +28,8 @@ def checked(engine: Engine, document: JsonValue) -> Definition:
 
 def warnings(engine: Engine, document: JsonValue) -> list[Problem]:
     """What of a valid definition will surprise; see `headrace.graph.soundness`."""
-    return soundness(parse(document), Rules(engine.nodes))
+    definition, rules = parse(document), Rules(engine.nodes)
+    return [*soundness(definition, rules), *rules.all_cautions(definition)]
 
 
 async def create_workflow(engine: Engine, document: JsonValue, workflow_id: UUID | None = None) -> UUID:

@@ -14,13 +14,16 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 
+from headrace.activities.notes import Hear
+from headrace.activities.options import Defaults
 from headrace.errors import HeadraceError, Problem
-from headrace.graph.json_types import JsonValue
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Outcome
 from headrace.graph.template import Rendered, Scope, render, render_json
 from headrace.graph.variables import Operation
 from headrace.nodes.lanes import (
     NO_LANES,
+    Heartbeat,
     Lanes,
     Program,
     Sandboxed,
@@ -196,9 +199,13 @@ class NodeContext:
             self.cancelled.set()
             raise
 
-    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
+    async def run_isolated(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
         """Calls `module:qualname` with the payload, in a process that may crash or be killed; see `Lanes`."""
-        return await self.lanes.run_isolated(function, payload)
+        return await self.lanes.run_isolated(function, payload, hear)
+
+    def heartbeat(self, progress: float | None, details: JsonValue) -> None:
+        """Shows people how far the node is: progress from 0 to 1. Cheap; the last one counts."""
+        self.lanes.heartbeat(self.idempotency_key, Heartbeat(progress, details))
 
     async def run_sandboxed(
         self, program: Program, payload: JsonValue, limits: SandboxLimits | None = None
@@ -272,6 +279,22 @@ class NodeType(ABC, Generic[C]):
         """Problems of a signal that would wake the node: it is refused for them, and the node waits on."""
         return ()
 
+    def cautions(self, config: C) -> Iterable[Problem]:
+        """What of a valid config will surprise; paths are relative to the config."""
+        return ()
+
+    def lacks(self, config: C) -> str | None:
+        """The name of the activity that this process would need to run the node, and has not."""
+        return None
+
+    def defaults(self, config: JsonObject) -> Defaults | None:
+        """What a node with this config has where it says nothing itself, as of retries; None: the usual."""
+        return None
+
+    def named(self, type: str) -> NodeType[Config] | None:
+        """The node type of this name, if this one stands for a family of them."""
+        return None
+
     def stored_activity(self, config: C) -> str | None:
         """The name of the stored activity that this node runs; its run is pinned to a version of it."""
         return None
@@ -296,7 +319,12 @@ class NodeRegistry:
         return iter(self._types)
 
     def get(self, type: str) -> NodeType[Config] | None:
-        return self._by_name.get(type)
+        found = self._by_name.get(type)
+        return found or next((one for kind in self._types if (one := kind.named(type))), None)
 
     def names(self) -> list[str]:
         return sorted(self._by_name)
+
+    def knowing(self, more: NodeType[Config]) -> NodeRegistry:
+        """With this one in place of that of the same name."""
+        return NodeRegistry(more if one.type == more.type else one for one in self._types)

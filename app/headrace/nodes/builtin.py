@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from headrace.nodes.activity import RunActivity
 from headrace.nodes.approval import Approval
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.nodes.code import Code
@@ -56,6 +57,7 @@ def builtin() -> NodeRegistry:
         MapItems(),
         Repeat(),
         SubWorkflow(),
+        RunActivity(),
         Noop(),
         Terminate(),
         SetVariable(),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
+from headrace.activities.notes import Hear
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
@@ -54,6 +55,14 @@ class Sandboxed:
     log: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """How far a node is. progress: from 0 to 1, or None. details: JSON for people."""
+
+    progress: float | None
+    details: JsonValue = None
+
+
 class Lanes(Protocol):
     """Runs code beside the loop. Cancel a call and it is over for its caller at once."""
 
@@ -64,11 +73,12 @@ class Lanes(Protocol):
         """
         ...
 
-    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:
+    async def run_isolated(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
         """Calls `module:qualname` with the payload in another process, which is killed when cancelled.
 
-        Raises AttemptFailed: with kind ProcessDied for a process that ended before its answer, with
-        BadOutput for an answer that is not JSON, and else with the name of the exception's type.
+        hear: what takes the notes that the code sends meanwhile, see `headrace.activities.notes`. Raises
+        AttemptFailed: with kind ProcessDied for a process that ended before its answer, with BadOutput for an
+        answer that is not JSON, and else with the name of the exception's type.
         """
         ...
 
@@ -81,6 +91,10 @@ class Lanes(Protocol):
         """
         ...
 
+    def heartbeat(self, task: str, beat: Heartbeat) -> None:
+        """Shows how far a task's node is. May be called from any thread; the last one counts."""
+        ...
+
 
 class NoLanes:
     """For processes that run async nodes only: each call raises RuntimeError."""
@@ -88,8 +102,16 @@ class NoLanes:
     async def run_sync(self, call: Callable[[], T]) -> T:
         raise RuntimeError(f"this process has no threads for {call}")
 
-    async def run_isolated(self, function: str, payload: JsonValue) -> JsonValue:  # noqa: ARG002
+    async def run_isolated(
+        self,
+        function: str,
+        payload: JsonValue,  # noqa: ARG002
+        hear: Hear | None = None,  # noqa: ARG002
+    ) -> JsonValue:
         raise RuntimeError(f"this process starts no other for {function}")
+
+    def heartbeat(self, task: str, beat: Heartbeat) -> None:
+        """Nobody looks."""
 
     async def run_sandboxed(
         self,

@@ -34,6 +34,10 @@ class StoredSources(Protocol):
         """The version that this run uses, whatever is active by now. Raises LostVersion."""
         ...
 
+    def has(self, name: str) -> bool:
+        """Whether the run is pinned to a version of this activity."""
+        ...
+
     async def is_trusted(self) -> bool:
         """Whether the project lets its activities run without a sandbox, as it is now."""
         ...
@@ -46,6 +50,9 @@ class NoSources:
         raise LostVersion(
             f"this process does not know '{name}', and its run is pinned to no stored activity of that name"
         )
+
+    def has(self, name: str) -> bool:  # noqa: ARG002
+        return False
 
     async def is_trusted(self) -> bool:
         return False

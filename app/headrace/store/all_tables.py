@@ -8,7 +8,14 @@ from types import ModuleType
 from sqlalchemy import Table
 from sqlmodel import SQLModel
 
-from headrace.store import control_tables, statistics_tables, stored_activity_tables, tables, trigger_tables
+from headrace.store import (
+    activity_tables,
+    control_tables,
+    statistics_tables,
+    stored_activity_tables,
+    tables,
+    trigger_tables,
+)
 
 
 def _names(module: ModuleType) -> Iterator[str]:
@@ -17,7 +24,14 @@ def _names(module: ModuleType) -> Iterator[str]:
             yield str(row.__tablename__)
 
 
-_MODULES = (tables, control_tables, trigger_tables, stored_activity_tables, statistics_tables)
+_MODULES = (
+    activity_tables,
+    tables,
+    control_tables,
+    trigger_tables,
+    stored_activity_tables,
+    statistics_tables,
+)
 _OURS = {name for module in _MODULES for name in _names(module)}
 
 # The metadata may also hold tables of a program that uses Headrace.

@@ -19,7 +19,7 @@ def test_the_palette_and_its_order() -> None:
         *["decision", "ifElse", "switch"],
         *["apiCall", "notification", "log", "delay"],
         *["waitUntil", "waitSignal", "approval", "question", "httpPoll"],
-        *["map", "repeat", "subWorkflow", "noop", "terminate"],
+        *["map", "repeat", "subWorkflow", "activity", "noop", "terminate"],
         *["setVariable", "getVariable"],
     ]
     assert [one.type for one in TYPES if one.branching] == [

@@ -1,0 +1,76 @@
+"""Tasks of activities that the process which claimed them does not have: they wait for one that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from uuid import UUID
+
+from headrace.engine import history
+from headrace.engine.holding import hold_if_paused
+from headrace.engine.prepare import Execution
+from headrace.engine.program import Engine
+from headrace.errors import StoreUnavailable
+from headrace.graph.dispatch import Dispatch
+from headrace.graph.json_types import JsonObject
+from headrace.graph.outcome import Held
+from headrace.store import activities_seen, events, holds
+from headrace.store.activities_seen import LACK
+from headrace.store.db import Tx
+
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 5.0
+_WAIT_FOR_NOBODY = 30.0
+"""Seconds until a task is offered again although no worker has its activity: one that starts wakes it."""
+
+_AT_ONCE = 1000
+
+
+def lacked(execution: Execution) -> str | None:
+    """The activity that this process would need for a task, and has not."""
+    position = execution.task.position
+    name = execution.program.types[position].lacks(execution.program.configs[position])
+    return None if name is None or execution.run.stored.has(name) else name
+
+
+async def wait_for_worker(execution: Execution, name: str) -> Held:
+    """Hands the task back: to another worker soon if one has the activity, else when one does."""
+    try:
+        async with execution.db.connection() as tx:
+            found = await activities_seen.find(tx, [name])
+    except StoreUnavailable:
+        found = []
+    if any(one.workers for one in found):
+        # The same process may get it again: then it waits longer, so that the other one comes first.
+        doublings = min(execution.claim.delivery - 1, 10)
+        return Held(LACK + name, min(_FIRST_WAIT * 2**doublings, _LONGEST_WAIT))
+    return Held(LACK + name, _WAIT_FOR_NOBODY)
+
+
+async def declare(
+    engine: Engine,
+    worker_id: UUID,
+    project: str,
+    declarations: Mapping[str, JsonObject],
+    problems: Sequence[JsonObject],
+) -> list[Dispatch]:
+    """Notes which activities a worker has, and lets go the tasks that wait for one of them.
+
+    declarations: `Declaration.as_json` by name. problems: what it could not load.
+    """
+
+    async def work(tx: Tx) -> list[Dispatch]:
+        await activities_seen.declare(tx, worker_id, project, declarations, problems)
+        return await _let_go(tx, sorted(declarations))
+
+    dispatches = await engine.db.transact(work)
+    while more := await engine.db.transact(partial(_let_go, names=sorted(declarations))):
+        dispatches += more
+    return dispatches
+
+
+async def _let_go(tx: Tx, names: Sequence[str]) -> list[Dispatch]:
+    tasks = await activities_seen.waiting_for(tx, names, _AT_ONCE)
+    queued = await holds.let_go(tx, tasks)
+    await events.append(tx, history.queued(queued))
+    return [one.dispatch() for one in await hold_if_paused(tx, queued)]
