@@ -159,6 +159,11 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_TASKS",
         description="Folders whose files a worker imports for their activities, comma separated.",
     )
+    projects: str = Field(
+        "default",
+        validation_alias="HEADRACE_PROJECTS",
+        description="The projects that a worker process serves, comma separated.",
+    )
     worker_id: str = Field(
         "",
         validation_alias="HEADRACE_WORKER_ID",
@@ -193,6 +198,11 @@ class Settings(BaseSettings):
     def task_folders(self) -> tuple[Path, ...]:
         """The folders whose files a worker imports."""
         return tuple(Path(one.strip()) for one in self.tasks.split(",") if one.strip())
+
+    @cached_property
+    def project_names(self) -> tuple[str, ...]:
+        """The projects that a worker process serves."""
+        return tuple(filter(None, (one.strip() for one in self.projects.split(","))))
 
     @property
     def own_api(self) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 import uvloop
@@ -16,7 +17,8 @@ from headrace import config, log
 from headrace.activities.registry import REGISTRY
 from headrace.config import Settings
 from headrace.engine.lacking import declare
-from headrace.errors import StoreUnavailable
+from headrace.errors import InvalidSettings, StoreUnavailable
+from headrace.graph.project import is_project
 from headrace.log import Log
 from headrace.queues.connection import connect_async
 from headrace.queues.live import TasksStopped, subscribe
@@ -28,6 +30,7 @@ from headrace_worker.dependency_lane import DependencyLane
 from headrace_worker.runtime import Runtime, open_runtime, patiently
 from headrace_worker.task_lane import TaskLane
 from headrace_worker.ticker import tick_for_ever
+from headrace_worker.usage import Usage, memory_mb, versions
 
 HEARTBEAT_SECONDS = 10.0
 _DEPENDENCY_SLOTS = 256
@@ -40,9 +43,19 @@ def run() -> None:
     """Works until SIGTERM or SIGINT. Raises InvalidSettings."""
     settings = config.load()
     log.configure(settings.log_level, settings.log_json)
+    _require_projects(settings)
     for name in config.unknown_names():
         _log.warning("unknown_setting", f"{name} is no setting of Headrace")
     uvloop.run(work(settings))
+
+
+def _require_projects(settings: Settings) -> None:
+    bad = [name for name in settings.project_names if not is_project(name)]
+    if bad or not settings.project_names:
+        raise InvalidSettings(
+            f"HEADRACE_PROJECTS: '{settings.projects}' is no list of projects; a name has letters, digits,"
+            " '.', '_' and '-', at most 100"
+        )
 
 
 async def work(settings: Settings) -> None:
@@ -50,7 +63,8 @@ async def work(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         lane = TaskLane(runtime)
         tasks, dependencies = _lanes(runtime, lane)
-        _stop_on_signals(tasks)
+        stopping = asyncio.Event()
+        _stop_on_signals(tasks, stopping)
         await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
         await _announce(runtime)
         lane.open(BesideTheQueues(tasks, dependencies))
@@ -60,6 +74,7 @@ async def work(settings: Settings) -> None:
                 tick_for_ever(runtime),
                 _beat(runtime, lane),
                 _hear_stops(runtime, lane),
+                _say_stopping(runtime, stopping),
                 lane.counting.tell_for_ever(runtime.engine.db),
             )
         ]
@@ -101,9 +116,10 @@ def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, Concurre
     return tasks, dependencies
 
 
-def _stop_on_signals(tasks: ConcurrentWorker) -> None:
+def _stop_on_signals(tasks: ConcurrentWorker, stopping: asyncio.Event) -> None:
     def stop() -> None:
         _log.info("worker_stopping")
+        stopping.set()
         tasks.request_stop()
 
     loop = asyncio.get_running_loop()
@@ -120,6 +136,8 @@ def _row(runtime: Runtime) -> workers.NewWorker:
         pid=pid,
         queues=QUEUES,
         concurrency=runtime.settings.worker_concurrency,
+        projects=runtime.settings.project_names,
+        versions=versions(),
     )
 
 
@@ -139,11 +157,13 @@ async def _announce(runtime: Runtime) -> None:
 
 
 async def _beat(runtime: Runtime, lane: TaskLane) -> None:
-    """Says in the worker's row that it lives and what it does."""
+    """Says in the worker's row that it lives, what it does and what it uses."""
+    usage = Usage()
     while True:
+        load = replace(lane.load, cpu_percent=usage.cpu_percent(), memory_mb=memory_mb())
         try:
             await runtime.engine.db.transact(
-                partial(workers.heartbeat, worker_id=runtime.worker_id, load=lane.load)
+                partial(workers.heartbeat, worker_id=runtime.worker_id, load=load)
             )
         except Exception as error:  # a worker that does not beat is taken for dead
             _log.warning("heartbeat_failed", f"{type(error).__name__}: {error}")
@@ -167,6 +187,12 @@ async def _leave(runtime: Runtime, lane: TaskLane, chores: list[asyncio.Task[Non
     await _quietly(lane.counting.tell(runtime.engine.db))
     await _quietly(_mark(runtime, "stopped"))
     _log.info("worker_stopped")
+
+
+async def _say_stopping(runtime: Runtime, stopping: asyncio.Event) -> None:
+    """At once, so that nobody counts on a worker that only finishes what it has begun."""
+    await stopping.wait()
+    await _quietly(_mark(runtime, "stopping"))
 
 
 async def _mark(runtime: Runtime, state: str) -> None:

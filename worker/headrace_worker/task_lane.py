@@ -99,6 +99,7 @@ class TaskLane:
         self._background: set[asyncio.Task[None]] = set()
         self._completed = 0
         self._failed = 0
+        self._busy = 0.0
         self.counting = Counting()
 
     def open(self, beside: Beside) -> None:
@@ -109,7 +110,7 @@ class TaskLane:
     @property
     def load(self) -> Load:
         """What the worker's row shows."""
-        return Load(len(self._seats), self._completed, self._failed)
+        return Load(len(self._seats), self._completed, self._failed, self._busy)
 
     @property
     def settling(self) -> int:
@@ -271,7 +272,7 @@ class TaskLane:
         self._run(seat, execution)
 
     def _count(self, group: Sequence[_Seat], settled: Settled) -> None:
-        """For the statistics: what was recorded, each task once."""
+        """For the statistics and the worker's row: what was recorded, each task once."""
         counted = set(settled.late)
         for seat in group:
             done = seat.finished
@@ -280,12 +281,13 @@ class TaskLane:
             counted.add(done.execution.task)
             end = settled.ends.get(done.execution.task, End.SUCCESS)
             self.counting.add(done.execution, seat.seconds, done.outcome, end)
+            self._busy += seat.seconds
+            self._completed += end is End.SUCCESS
+            self._failed += end in (End.FAILURE, End.RETRY)
 
     def _end(self, group: Sequence[_Seat], late: set[TaskId]) -> None:
         for seat in group:
             failed = seat.finished is not None and isinstance(seat.finished.outcome, Failed)
-            self._failed += failed
-            self._completed += not failed
             if seat.stopped:
                 seat.future.cancel()
             else:

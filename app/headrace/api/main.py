@@ -39,6 +39,7 @@ from headrace.api.routes import (
     statistics,
     versions,
     webhooks,
+    worker_control,
     workers,
     workflows,
 )
@@ -75,6 +76,7 @@ _ROUTERS = (
     node_types.router,
     api_templates.router,
     workers.router,
+    worker_control.router,
     queues.router,
     statistics.router,
 )

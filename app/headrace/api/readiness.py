@@ -5,7 +5,8 @@ from __future__ import annotations
 from headrace.api.deps import House
 from headrace.api.schemas import Model
 from headrace.errors import StoreUnavailable
-from headrace.store import templates, workers
+from headrace.graph.project import DEFAULT_PROJECT
+from headrace.store import templates, worker_targets, workers
 from headrace.store.schema import is_current
 
 
@@ -25,8 +26,8 @@ async def checks(house: House) -> list[Check]:
             return [Check(name="schema", ok=False, detail="run `headrace migrate`")]
         async with db.transaction() as tx:
             is_loaded = await templates.are_loaded(tx)
-            wanted = await workers.target(tx) or 0
-            running = sum(one.state == "running" for one in await workers.all_workers(tx))
+            wanted = await worker_targets.target(tx) or 0
+            running = await workers.count_running(tx, DEFAULT_PROJECT)
     except StoreUnavailable as error:
         return [Check(name="postgres", ok=False, detail=error.message)]
     return [

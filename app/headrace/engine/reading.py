@@ -15,7 +15,7 @@ from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outputs import run_outputs
 from headrace.graph.states import NOT_ENDED, RUN_ENDED, RunStatus
-from headrace.store import events, family, results, run_reading, workers, workflows
+from headrace.store import events, family, results, run_reading, worker_targets, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.results import Task
@@ -190,7 +190,7 @@ class Crew:
 async def crew(engine: Engine, include_ended: bool = False) -> Crew:
     """The worker processes; those that ended (within a day) only when asked for."""
     async with engine.db.transaction() as tx:
-        return Crew(await workers.all_workers(tx, include_ended), await workers.target(tx))
+        return Crew(await workers.all_workers(tx, include_ended), await worker_targets.target(tx))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Self
 
 from headrace.local.address import Address
 from headrace.local.child import Child, Terms
-from headrace.local.supervisor import restart_delay
+from headrace.local.places import restart_delay
 from headrace.log import Log
 
 log = Log(__name__)

@@ -15,13 +15,15 @@ from anyio.from_thread import start_blocking_portal
 from headrace.engine.program import Engine
 from headrace.engine.sweep import expire_worker
 from headrace.local import leash
-from headrace.local.supervisor import WorkerDeath
+from headrace.local.places import Wish
+from headrace.local.supervisor import WorkerDeath, WorkerStart
 from headrace.nodes.builtin import builtin
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
-from headrace.store import workers
+from headrace.store import worker_targets, workers
 from headrace.store.db import Database
 from headrace.store.schema import migrate
+from headrace.store.workers import NewWorker
 
 Load: TypeAlias = Callable[[Engine], Awaitable[None]]
 """Stores what a fresh database gets."""
@@ -62,9 +64,17 @@ class Crew:
         """
         self._portal.call(self._prepare, load, count)
 
-    def wanted(self) -> int:
-        """How many workers there should be. Raises StoreUnavailable."""
+    def adopt(self) -> None:
+        """Buries the workers of this machine that died while nobody supervised them. Raises as `prepare`."""
+        self._portal.call(self._adopt)
+
+    def wanted(self) -> dict[str, Wish]:
+        """How many workers each project wants. Raises StoreUnavailable."""
         return self._portal.call(self._wanted)
+
+    def greet(self, start: WorkerStart) -> None:
+        """Shows that a worker starts, until it says itself that it runs. Raises StoreUnavailable."""
+        self._portal.call(self._greet, start)
 
     def bury(self, death: WorkerDeath) -> None:
         """Marks a dead worker as failed and gives its tasks to the others, at once.
@@ -76,13 +86,24 @@ class Crew:
     async def _prepare(self, load: Load, count: int) -> None:
         await migrate(self._engine.db)
         await load(self._engine)
-        await self._engine.db.transact(partial(workers.set_target, count=count))
+        await self._engine.db.transact(partial(worker_targets.set_target, count=count))
+        await self._adopt()
+
+    async def _adopt(self) -> None:
         for worker in await self._engine.db.transact(workers.all_workers):
             if worker.host == socket.gethostname() and not _is_running(worker.pid):
                 await self._bury(worker.id)
 
-    async def _wanted(self) -> int:
-        return await self._engine.db.transact(workers.target) or 0
+    async def _wanted(self) -> dict[str, Wish]:
+        found = await self._engine.db.transact(worker_targets.targets)
+        return {project: Wish(one.wanted, one.generation) for project, one in found.items()}
+
+    async def _greet(self, start: WorkerStart) -> None:
+        host = socket.gethostname()
+        worker = NewWorker(
+            UUID(start.worker_id), f"{host}-{start.pid}", host, start.pid, (), 0, (start.project,)
+        )
+        await self._engine.db.transact(partial(workers.announce, worker=worker))
 
     async def _bury(self, worker_id: UUID) -> None:
         await self._engine.db.transact(partial(workers.mark, worker_id=worker_id, state="failed"))

@@ -93,7 +93,7 @@ def running_stack(wish: StackWish) -> Iterator[LocalStack]:
         api = opened.enter_context(ApiProcess(address, env))
         # Workers stop first: the nodes that they finish may still call the API.
         terms = Terms(grace=settings.grace_seconds + _FAREWELL_SECONDS)
-        opened.enter_context(Supervisor(_WORKER, env, crew.wanted, crew.bury, terms))
+        opened.enter_context(Supervisor(_WORKER, env, crew, terms))
         _await_ready(api)
         servers.announce(address.url)
         yield LocalStack(servers, api)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
+from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
 
-DEFAULT_PROJECT = "default"
+UNHEALTHY_SECONDS = 60.0
+"""A worker without a heartbeat for this long is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewWorker:
-    """A worker process that starts. concurrency: nodes that it runs at once."""
+    """A worker process that starts. concurrency: nodes that it runs at once; versions: of its programs."""
 
     id: UUID
     name: str
@@ -22,14 +26,17 @@ class NewWorker:
     pid: int
     queues: Sequence[str]
     concurrency: int
-    project: str = DEFAULT_PROJECT
+    projects: Sequence[str] = (DEFAULT_PROJECT,)
+    versions: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process. running: nodes at its last heartbeat.
 
-    state: starting, running, stopping, stopped or failed.
+    state: starting, running, stopping, stopped or failed. is_healthy: it has not ended, and its heartbeat is
+    not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core, between its last
+    heartbeats; memory_mb: resident.
     """
 
     id: UUID
@@ -37,7 +44,7 @@ class Worker:
     host: str
     pid: int
     state: str
-    project: str
+    projects: tuple[str, ...]
     queues: tuple[str, ...]
     concurrency: int
     started_at: datetime
@@ -46,35 +53,69 @@ class Worker:
     running: int
     completed: int
     failed: int
+    versions: JsonValue
+    busy: float
+    cpu_percent: float | None
+    memory_mb: float | None
+    is_healthy: bool
+
+    @property
+    def average_seconds(self) -> float | None:
+        """How long the code of an attempt ran on average; None before the first."""
+        ended = self.completed + self.failed
+        return self.busy / ended if ended else None
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a worker counts: nodes running now, completed and failed since its start."""
+    """What a worker counts: nodes running now; attempts completed and failed since its start.
+
+    busy: seconds that their code ran. cpu_percent: of one core, since it was last asked; memory_mb: resident.
+    """
 
     running: int
     completed: int
     failed: int
+    busy: float = 0.0
+    cpu_percent: float | None = None
+    memory_mb: float | None = None
 
 
-_REGISTER = """
-INSERT INTO workflow_workers (id, name, host, pid, state, project, queues, concurrency)
-VALUES ($1, $2, $3, $4, 'running', $5, $6, $7)
-ON CONFLICT (id) DO UPDATE SET state = 'running', last_heartbeat = now(), stopped_at = NULL
+_INSERT = """
+INSERT INTO workflow_workers AS w
+  (id, name, host, pid, state, project, projects, queues, concurrency, versions)
+VALUES ($1, $2, $3, $4, $5, ($6::text[])[1], $6, $7, $8, $9::text::jsonb)
+ON CONFLICT (id) DO
+"""
+
+_REGISTER = f"""{_INSERT}
+UPDATE SET state = excluded.state, name = excluded.name, pid = excluded.pid, project = excluded.project,
+           projects = excluded.projects, queues = excluded.queues, concurrency = excluded.concurrency,
+           versions = excluded.versions, last_heartbeat = now(), stopped_at = NULL
 """
 
 
+async def announce(tx: Tx, worker: NewWorker) -> None:
+    """Adds a worker that starts and has not said so itself yet."""
+    await tx.fetch(f"{_INSERT} NOTHING", *_values(worker, "starting"))
+
+
 async def register(tx: Tx, worker: NewWorker) -> None:
-    """Adds a worker that is ready to work."""
-    await tx.fetch(
-        _REGISTER,
+    """Adds a worker that is ready to work, or says that of one that was announced."""
+    await tx.fetch(_REGISTER, *_values(worker, "running"))
+
+
+def _values(worker: NewWorker, state: str) -> tuple[object, ...]:
+    return (
         worker.id,
         worker.name,
         worker.host,
         worker.pid,
-        worker.project,
+        state,
+        list(worker.projects),
         list(worker.queues),
         worker.concurrency,
+        dump(worker.versions),
     )
 
 
@@ -82,12 +123,16 @@ async def heartbeat(tx: Tx, worker_id: UUID, load: Load) -> None:
     """Says that a worker lives. One that was taken for dead is running again."""
     await tx.fetch(
         "UPDATE workflow_workers SET last_heartbeat = now(), running = $2, completed = $3, failed = $4,"
+        " busy = $5, cpu_percent = $6, memory_mb = $7,"
         " state = CASE state WHEN 'failed' THEN 'running' ELSE state END,"
         " stopped_at = CASE state WHEN 'failed' THEN NULL ELSE stopped_at END WHERE id = $1",
         worker_id,
         load.running,
         load.completed,
         load.failed,
+        round(load.busy * 1_000_000),
+        load.cpu_percent,
+        load.memory_mb,
     )
 
 
@@ -118,9 +163,11 @@ async def forget_old(tx: Tx) -> None:
     await tx.fetch("DELETE FROM workflow_workers WHERE stopped_at < now() - interval '1 day'")
 
 
-_COLUMNS = """
-id, name, host, pid, state, project, queues, concurrency, started_at, last_heartbeat, stopped_at,
-running, completed, failed
+_HEALTHY = f"stopped_at IS NULL AND last_heartbeat > now() - interval '{UNHEALTHY_SECONDS} seconds'"
+
+_COLUMNS = f"""
+id, name, host, pid, state, projects, queues, concurrency, started_at, last_heartbeat, stopped_at,
+running, completed, failed, versions, busy / 1e6 AS busy, cpu_percent, memory_mb, {_HEALTHY} AS is_healthy
 """
 
 
@@ -133,22 +180,38 @@ async def all_workers(tx: Tx, include_ended: bool = False) -> list[Worker]:
     return [_worker(row) for row in rows]
 
 
-async def target(tx: Tx, project: str = DEFAULT_PROJECT) -> int | None:
-    """How many worker processes there should be; None when nobody said."""
-    row = await tx.row("SELECT wanted FROM worker_targets WHERE project = $1", project)
-    return None if row is None else row.wanted
-
-
-_SET_TARGET = """
-INSERT INTO worker_targets (project, wanted) VALUES ($1, $2)
-ON CONFLICT (project) DO UPDATE SET wanted = $2, updated_at = now()
+_COUNT_RUNNING = f"""
+SELECT count(*)::int AS number FROM workflow_workers
+WHERE $1 = ANY(projects) AND state = 'running' AND {_HEALTHY}
+  AND ($2::timestamptz IS NULL OR started_at >= $2)
 """
 
 
-async def set_target(tx: Tx, count: int, project: str = DEFAULT_PROJECT) -> None:
-    """Says how many worker processes there should be."""
-    await tx.fetch(_SET_TARGET, project, count)
+async def count_running(tx: Tx, project: str, since: datetime | None = None) -> int:
+    """How many healthy workers serve a project. since: only those that started then or later."""
+    (row,) = await tx.fetch(_COUNT_RUNNING, project, since)
+    return int(row.number)
+
+
+_COUNT_ACTIVE = f"""
+SELECT count(*)::int AS number FROM workflow_workers WHERE $1 = ANY(projects) AND {_HEALTHY}
+"""
+
+
+async def count_active(tx: Tx, project: str) -> int:
+    """How many workers of a project have not ended: those that start and stop too."""
+    (row,) = await tx.fetch(_COUNT_ACTIVE, project)
+    return int(row.number)
 
 
 def _worker(row: Record) -> Worker:
-    return Worker(**{**dict(row), "queues": tuple(row.queues)})
+    columns = dict(row)
+    return Worker(
+        **columns
+        | {
+            "projects": tuple(row.projects),
+            "queues": tuple(row.queues),
+            "busy": float(row.busy),
+            "versions": load(row.versions),
+        }
+    )

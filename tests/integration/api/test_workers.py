@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from headrace.engine.program import Engine
-from headrace.store import workers
+from headrace.store import worker_targets, workers
 from headrace.store.db import Database
 from headrace.store.workers import NewWorker
 from support.api import finished_run, saved, serving, settings_for, started
@@ -45,10 +45,10 @@ async def test_each_worker_process_is_an_item(client: httpx.AsyncClient, db: Dat
 async def test_the_wish_for_workers_is_kept(client: httpx.AsyncClient, db: Database) -> None:
     for count in (0, 5, 1000):
         response = await client.put("/workers/desired", json={"count": count})
-        assert (response.status_code, response.json()) == (200, {"count": count})
+        assert (response.status_code, response.json()) == (200, {"count": count, "project": "default"})
         assert (await client.get("/workers")).json()["desired"] == count
     async with db.transaction() as tx:
-        assert await workers.target(tx) == 1000
+        assert await worker_targets.target(tx) == 1000
 
 
 @pytest.mark.parametrize("body", [{}, {"count": -1}, {"count": 1001}, {"count": "5"}, {"count": 1.5}, 5])

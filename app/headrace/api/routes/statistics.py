@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, Field
 from headrace.api.deps import House, Shared
 from headrace.api.schemas import NOT_FOUND, Model
 from headrace.engine.statistics import Figures, figures
-from headrace.engine.variables import PROJECT
 from headrace.errors import NotFound
 from headrace.graph.histogram import ERROR, Histogram
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.store.statistics import DAYS_KEPT, Wanted
 
 router = APIRouter(tags=["statistics"])
@@ -104,7 +104,7 @@ async def all_statistics(
 
 @router.get("/activities/{name}/stats", responses=NOT_FOUND)
 async def statistics_of_one(
-    name: str, house: Shared, since: Since = None, project: Annotated[str, Query()] = PROJECT
+    name: str, house: Shared, since: Since = None, project: Annotated[str, Query()] = DEFAULT_PROJECT
 ) -> StatisticsOut:
     """The same of one activity or node type; 404 when it did not run in this window."""
     return await _of_one(house, name, Wanted(project, since))

@@ -12,7 +12,10 @@ from pydantic import Field
 from headrace.api.deps import PlainJson, Shared
 from headrace.api.schemas import Body, Model
 from headrace.engine import reading
-from headrace.store.workers import Worker, set_target
+from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT, PROJECT_PATTERN
+from headrace.store.worker_targets import set_target
+from headrace.store.workers import Worker
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 
@@ -20,22 +23,32 @@ MOST_WORKERS = 1000
 
 
 class WorkerOut(Model):
-    """A worker process. state: starting, running, stopping, stopped or failed. running: nodes right now."""
+    """A worker process.
+
+    state: starting, running, stopping, stopped or failed. healthy: it has not ended, and its last heartbeat
+    is less than a minute old. running: nodes at that time. project: the first of its projects.
+    """
 
     id: UUID
     name: str
     pid: int
     host: str
     state: str
+    healthy: bool
     project: str
+    projects: list[str]
     queues: list[str]
     concurrency: int
     started_at: datetime
     last_heartbeat: datetime
     stopped_at: datetime | None
     running: int
-    completed: int
-    failed: int
+    completed: int = Field(description="Attempts, since it started.")
+    failed: int = Field(description="Attempts, since it started.")
+    average_ms: float | None = Field(description="How long the code of an attempt ran.")
+    cpu_percent: float | None = Field(description="Of one core, between its last heartbeats.")
+    memory_mb: float | None = Field(description="Resident memory in MiB.")
+    versions: JsonValue = Field(description="Of its programs.")
 
     @classmethod
     def of(cls, worker: Worker) -> WorkerOut:
@@ -45,7 +58,9 @@ class WorkerOut(Model):
             pid=worker.pid,
             host=worker.host,
             state=worker.state,
-            project=worker.project,
+            healthy=worker.is_healthy,
+            project=worker.projects[0],
+            projects=list(worker.projects),
             queues=list(worker.queues),
             concurrency=worker.concurrency,
             started_at=worker.started_at,
@@ -54,6 +69,10 @@ class WorkerOut(Model):
             running=worker.running,
             completed=worker.completed,
             failed=worker.failed,
+            average_ms=None if worker.average_seconds is None else round(worker.average_seconds * 1000, 3),
+            cpu_percent=worker.cpu_percent,
+            memory_mb=worker.memory_mb,
+            versions=worker.versions,
         )
 
 
@@ -67,9 +86,10 @@ class Workers(Model):
 
 
 class Desired(Body):
-    """How many worker processes there should be."""
+    """How many worker processes a project should have."""
 
     count: int = Field(ge=0, le=MOST_WORKERS, strict=True)
+    project: str = Field(DEFAULT_PROJECT, pattern=PROJECT_PATTERN)
 
 
 @router.get("")
@@ -78,7 +98,8 @@ async def list_workers(
 ) -> Workers:
     """The worker processes, one item each."""
     crew = await reading.crew(house.engine, include_ended=ended)
-    projects = sorted({worker.project for worker in crew.workers if worker.state == "running"})
+    alive = [worker for worker in crew.workers if worker.state == "running" and worker.is_healthy]
+    projects = sorted({project for worker in alive for project in worker.projects})
     items = [WorkerOut.of(worker) for worker in crew.workers]
     return Workers(workers=projects, count=len(projects), desired=crew.desired, items=items)
 
@@ -87,5 +108,5 @@ async def list_workers(
 async def set_desired(wanted: Desired, house: Shared) -> Desired:
     """Says how many worker processes there should be; whoever supervises them follows."""
     async with house.engine.db.transaction() as tx:
-        await set_target(tx, wanted.count)
+        await set_target(tx, wanted.count, wanted.project)
     return wanted
