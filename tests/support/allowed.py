@@ -131,7 +131,8 @@ class Allowed:
     def _spread(
         self, statuses: tuple[str, ...], told: frozenset[int], met: list[str]
     ) -> Iterator[tuple[str, ...]]:
-        """Joins decide until none is left that can. A join that was met gives up its losers sooner or later.
+        """Joins decide until none is left that can. A join that was met gives up its losers sooner or later:
+        news of several nodes may come together, and each spreads on while the other meets the join.
 
         met: the joins that were met and still have their losers.
         """

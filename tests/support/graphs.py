@@ -255,13 +255,10 @@ class Simulation:
         return fresh
 
     def _cascade(self, cascade: Cascade) -> None:
-        while True:
-            missing = cascade.missing()
-            cascade.load({position: self.view(position) for position in missing})
+        while not cascade.is_decided:
+            cascade.load({position: self.view(position) for position in cascade.missing()})
             losers = cascade.losers()
             cascade.cancelled({place: losers[place] for place in self._cancel(losers)})
-            if not losers and not missing:
-                return
 
     def _cancel(self, positions: Iterable[int]) -> list[int]:
         cancelled = [position for position in positions if self.rows[position].status not in ENDED]

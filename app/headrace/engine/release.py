@@ -114,7 +114,7 @@ async def _steps(
 
 async def _cascade(tx: Tx, steps: Sequence[_Step]) -> None:
     """Loads what the cascades ask for until all is decided; one query a wave for all runs."""
-    while True:
+    while not all(step.cascade.is_decided for step in steps):
         wanted = {
             TaskId(step.run.id, position): len(step.program.plan.nodes[position].in_edges)
             for step in steps
@@ -126,17 +126,14 @@ async def _cascade(tx: Tx, steps: Sequence[_Step]) -> None:
         for step in steps:
             run_id = step.run.id
             step.cascade.load({task.position: view for task, view in found.items() if task.run_id == run_id})
-        if not await _cancel_losers(tx, steps) and not wanted:
-            return
+        await _cancel_losers(tx, steps)
 
 
-async def _cancel_losers(tx: Tx, steps: Sequence[_Step]) -> bool:
-    """Cancels what met joins no longer wait for; whether there was anything."""
-    any_lost = False
+async def _cancel_losers(tx: Tx, steps: Sequence[_Step]) -> None:
+    """Cancels what met joins no longer wait for."""
     for step in steps:
         losers = step.cascade.losers()
         if losers:
-            any_lost = True
             nodes = step.program.plan.nodes
             letters = {
                 position: EdgeOutcome.CANCELLED.value * len(nodes[position].out_edges) for position in losers
@@ -146,7 +143,6 @@ async def _cancel_losers(tx: Tx, steps: Sequence[_Step]) -> bool:
             )
             step.stopped += lost
             step.cascade.cancelled({one.task.position: losers[one.task.position] for one in lost})
-    return any_lost
 
 
 async def _moves(tx: Tx, steps: Sequence[_Step]) -> list[releases.Move]:

@@ -65,8 +65,11 @@ class Decision:
 class Cascade:
     """Follows ended tasks through the graph until nothing more is decided.
 
-    Ask `missing()` which tasks it must know and `load()` them; cancel its `losers()` and tell which were
-    `cancelled()`; repeat until it asks for nothing.
+    Until it `is_decided`: ask `missing()` which tasks it must know and `load()` them, cancel its `losers()`
+    and tell which were `cancelled()`.
+
+    It goes wave by wave. A join that is met gives up its losers before the next wave, so that whether one of
+    them is cancelled or skipped never depends on what is loaded.
     """
 
     def __init__(self, plan: Plan, resolved: Mapping[int, str]) -> None:
@@ -77,15 +80,22 @@ class Cascade:
         self._losers: dict[int, str] = {}
         self.decision = Decision()
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing more follows."""
+        return not self._wave and not self._losers
+
     def missing(self) -> list[int]:
-        """Positions whose views are needed next; empty when all is decided."""
+        """Positions whose views are needed next; none while there are losers to cancel."""
+        if self._losers:
+            return []
         targets = {edge.target for position in self._wave for edge in self._plan.out(position)}
         return sorted(targets - self._views.keys())
 
     def load(self, views: Mapping[int, TaskView]) -> None:
         """Takes views of (at least) the missing tasks and decides as far as they reach."""
         self._views |= views
-        while self._wave and not self.missing():
+        while self._wave and not self._losers and not self.missing():
             wave, self._wave = self._wave, {}
             for target, sources in self._count(wave).items():
                 self._decide(target, sources)

@@ -163,6 +163,25 @@ def test_a_node_that_ended_in_the_same_release_is_no_loser() -> None:
     assert cascade.losers() == {0: "j", 1: "j"}
 
 
+@pytest.mark.parametrize("is_all_known", [False, True])
+def test_whether_a_loser_is_skipped_or_cancelled_does_not_depend_on_what_is_loaded(
+    is_all_known: bool,
+) -> None:
+    """b is skipped in the wave that meets j, before j gives anything up; c would be in the next one."""
+    edges = [edge("fast", "j"), edge("p", "b"), edge("b", "c"), edge("c", "j")]
+    plan = plan_of("fast p b c j", *edges, j={"rule": "any_success", "onLosers": "cancel"})
+    known, at = pending(plan), {node.id: node.position for node in plan.nodes}
+    cascade = Cascade(plan, {at["fast"]: "T", at["p"]: "N"})
+    cascade.load(known if is_all_known else {})
+    while not cascade.is_decided:
+        cascade.load({place: known[place] for place in cascade.missing()})
+        losers = cascade.losers()
+        cascade.cancelled({place: losers[place] for place in losers if plan.nodes[place].id == "c"})
+    ended = {plan.nodes[place].id: one.status for place, one in cascade.decision.ended.items()}
+    assert ended == {"b": SKIPPED, "c": CANCELLED}
+    assert cascade.decision.ready == [at["j"]]
+
+
 def test_a_join_that_lets_run_has_no_losers() -> None:
     plan = plan_of("a b j", edge("a", "j"), edge("b", "j"), j="any_success")
     assert follow(plan, {0: "T"}).losers() == {}
