@@ -57,8 +57,9 @@ _PRELUDE = """
 })()
 """
 
+# A last value that is undefined has become null on its way through Python.
 _ANSWER = """
-(value) => value !== undefined ? value
+(value) => value !== null && value !== undefined ? value
   : typeof result !== "undefined" ? result
   : typeof main === "function" ? main($) : undefined
 """
@@ -186,6 +187,8 @@ def _trouble(engine: _Engine, error: Exception) -> InTrouble:
     place = _PLACE.search(text)
     if "interrupted" in text and kind == "InternalError":
         return _too_long()
+    if text.startswith("Unknown quickjs tag"):
+        return InTrouble("BadOutput", "the output is not JSON: it is a BigInt or a symbol")
     if "out of memory" in text or (text.strip() == "null" and _is_full(engine)):
         return InTrouble("MemoryError", "the program needs more memory")
     said = f"{kind}: {message}" if kind else message
