@@ -29,9 +29,9 @@ _LIMITS: Final[Mapping[str, str]] = {
     "greater_than": "must be more than {gt:g}",
     "less_than_equal": "must be at most {le:g}",
     "less_than": "must be less than {lt:g}",
-    "string_too_short": "must have at least {min_length} character(s)",
+    "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} item(s)",
+    "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "string_pattern_mismatch": "must match {pattern}",
 }
@@ -54,6 +54,8 @@ def in_words(error: ErrorDetails) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _MUST_BE:
         return f"must be {_MUST_BE[kind]}"
+    if kind in ("string_too_short", "too_short") and context["min_length"] == 1:
+        return "must not be empty"
     if kind in _LIMITS:
         return _LIMITS[kind].format_map(context)
     if kind in ("literal_error", "enum"):

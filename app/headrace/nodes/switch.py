@@ -62,9 +62,12 @@ class SwitchCase(Config):
 def _as_cases(given: object) -> object:
     """Cases in short: a map {value: id}, where null stands for the value itself, or ids in a list."""
     if isinstance(given, Mapping):
-        values: dict[object, list[object]] = {}
-        for value, id in given.items():
-            values.setdefault(value if id is None else id, []).append(value)
+        ids = {value: value if id is None else id for value, id in given.items()}
+        if wrong := [value for value, id in ids.items() if not isinstance(id, str)]:
+            raise ValueError(f"'{wrong[0]}' must lead to the id of a case, a text")
+        values: dict[str, list[object]] = {}
+        for value, id in ids.items():
+            values.setdefault(id, []).append(value)
         return [{"id": id, "values": those} for id, those in values.items()]
     if isinstance(given, list):
         return [{"id": one, "values": [one]} if isinstance(one, str) else one for one in given]

@@ -38,7 +38,7 @@ class Outer(BaseModel):
     [
         ([], [Problem("", "must be an object")]),
         ({}, [Problem("needed", "is required")]),
-        ({"needed": ""}, [Problem("needed", "must have at least 1 character(s)")]),
+        ({"needed": ""}, [Problem("needed", "must not be empty")]),
         ({"needed": "four"}, [Problem("needed", "must have at most 3 characters")]),
         ({"needed": 5}, [Problem("needed", "must be text")]),
         ({"needed": "x", "rows": 5}, [Problem("rows", "must be a list")]),
