@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from headrace.engine.execute import claim, perform
+from headrace.engine.execute import Finished, claim, perform, perform_at_once
 from headrace.engine.handover import Taker
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
@@ -27,8 +27,9 @@ from support.rows import end_waits
 class Crew:
     """Delivers dispatches until none is left. twice: how likely one is delivered a second time.
 
-    started: how often each task's node was run; late: how many answers came too late; handed_over: how many
-    released their successors as they were settled.
+    started: how often each task's node was run by a claim, or ran ahead and was recorded; late: how many
+    answers came too late; handed_over: how many released their successors as they were settled; ran_ahead:
+    how many of those had run before their parents' ends were recorded.
     """
 
     engine: Engine
@@ -39,14 +40,17 @@ class Crew:
     started: dict[tuple[UUID, int, int], int] = field(default_factory=dict)
     late: int = 0
     handed_over: int = 0
+    ran_ahead: int = 0
     _busy: int = 0
 
     async def deliver(self, dispatches: Sequence[Dispatch]) -> None:
         """Works until nothing is left to deliver."""
         self.push(dispatches)
-        await asyncio.gather(
-            *(self._work(Taker(uuid4(), self.chance.choice((0, 0, 1, 8)))) for _ in range(self.workers))
-        )
+        await asyncio.gather(*(self._work(self._taker()) for _ in range(self.workers)))
+
+    def _taker(self) -> Taker:
+        slots, perform = self.chance.choice((0, 0, 1, 8)), self.chance.choice((None, _at_once, _at_once))
+        return Taker(uuid4(), slots, perform)
 
     def push(self, dispatches: Sequence[Dispatch]) -> None:
         for dispatch in dispatches:
@@ -80,15 +84,24 @@ class Crew:
         jobs = [Delivery(one.task, one.attempt, one.delivery) for one in batch if isinstance(one, RunTask)]
         executions: Sequence[Execution] = await claim(self.engine, jobs, taker.worker_id)
         while executions:
-            for one in executions:
-                key = (*one.task, one.claim.attempt)
-                self.started[key] = self.started.get(key, 0) + 1
+            self._note(executions)
             finished = [await perform(one, NoHttp()) for one in executions]
             settled = await settle(self.engine, finished, taker)
             self.late += len(settled.late)
             self.handed_over += len(settled.released)
+            self.ran_ahead += len(settled.ran)
+            self._note([one.execution for one in settled.ran])
             self.push(settled.dispatches)
             executions = settled.taken
+
+    def _note(self, executions: Sequence[Execution]) -> None:
+        for one in executions:
+            key = (*one.task, one.claim.attempt)
+            self.started[key] = self.started.get(key, 0) + 1
+
+
+def _at_once(execution: Execution) -> Finished:
+    return perform_at_once(execution, NoHttp())
 
 
 async def through_waits(crew: Crew, dispatches: Sequence[Dispatch]) -> None:
@@ -102,12 +115,16 @@ async def through_waits(crew: Crew, dispatches: Sequence[Dispatch]) -> None:
         await crew.deliver(woken)
 
 
-def random_graph(chance: random.Random, size: int, failing: float = 0.1, is_timed: bool = True) -> JsonObject:
+def random_graph(
+    chance: random.Random, size: int, failing: float = 0.1, is_timed: bool = True, quick: float = 0.5
+) -> JsonObject:
     """A graph of `script` nodes with joins of all kinds, failures, waits and sometimes `finally` nodes.
+
+    quick: the share of nodes that take no time.
 
     is_timed False: without what makes its end depend on who is first, and without `finally` nodes.
     """
-    nodes = [_random_node(chance, number, failing) for number in range(size)]
+    nodes = [_random_node(chance, number, failing, quick) for number in range(size)]
     edges = []
     for target in range(1, size):
         parents = chance.sample(range(target), min(target, chance.choice((0, 1, 1, 2, 3, 5))))
@@ -121,12 +138,12 @@ def random_graph(chance: random.Random, size: int, failing: float = 0.1, is_time
     return workflow(nodes, edges, **fast)
 
 
-def _random_node(chance: random.Random, number: int, failing: float) -> JsonObject:
+def _random_node(chance: random.Random, number: int, failing: float, quick: float) -> JsonObject:
     does = "answer"
     if chance.random() < failing:
         does = chance.choice(("fail", "fail", "wait", "unstorable"))
     config: JsonObject = {"do": does, "times": chance.choice((1, 9)), "output": {f"n{number}": number}}
-    made = node(f"n{number}", "script", config=config)
+    made = node(f"n{number}", "quick_script" if chance.random() < quick else "script", config=config)
     made["retry"] = {"maxAttempts": chance.choice((1, 2)), "jitter": False}
     if chance.random() < 0.1:
         made["allowFailure"] = True

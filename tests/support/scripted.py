@@ -76,6 +76,14 @@ class Script(NodeType[ScriptConfig]):
         return Done(context.input if config.output is None else config.output)
 
 
+class QuickScript(Script):
+    """A script that takes no time."""
+
+    type = "quick_script"
+    is_instant = True
+
+
 def with_script() -> NodeRegistry:
-    """The shipped node types and `script`."""
-    return NodeRegistry([*builtin(), cast("NodeType[Config]", Script())])
+    """The shipped node types, `script` and `quick_script`."""
+    scripts = [cast("NodeType[Config]", one) for one in (Script(), QuickScript())]
+    return NodeRegistry([*builtin(), *scripts])

@@ -19,13 +19,13 @@ from headrace.engine.execute import (
     perform_at_once,
     take,
 )
-from headrace.engine.handover import Taker, count_successors
+from headrace.engine.handover import Ran, Taker, count_successors
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import Settled, settle
 from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.graph.outcome import Failed
+from headrace.graph.outcome import Done, Failed
 from headrace.graph.statistics import End
 from headrace.queues.names import RUN_TASK
 from headrace.store.claims import Delivery
@@ -192,13 +192,16 @@ class TaskLane:
         self._leases.hold(execution.task, execution.claim.token)
         seat.began = perf_counter()
         if is_instant(execution):
-            seat.finished = perform_at_once(execution, self._runtime.http)
+            seat.finished = self._at_once(execution)
             seat.seconds = perf_counter() - seat.began
             self._done.append(seat)
             return
         seat.execution = execution
         seat.code = self._loop.create_task(perform(execution, self._runtime.http, self._runtime.lanes))
         seat.code.add_done_callback(partial(self._performed, seat, execution))
+
+    def _at_once(self, execution: Execution) -> Finished:
+        return perform_at_once(execution, self._runtime.http)
 
     def _performed(self, seat: _Seat, execution: Execution, code: asyncio.Task[Finished]) -> None:
         if code.cancelled() and not seat.stopped:
@@ -228,11 +231,13 @@ class TaskLane:
         finished = [seat.finished for seat in group if seat.finished is not None]
         promised = self._beside.promise_slots(count_successors(finished))
         try:
-            taker = Taker(self._runtime.worker_id, promised)
+            taker = Taker(self._runtime.worker_id, promised, self._at_once)
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
             self._deliver(settled.dispatches)
             if settled.dispatches and settled.taken:
                 await asyncio.sleep(0)  # others can begin while this process takes its share
+            for one in settled.ran:
+                self._show(one)
             for execution in settled.taken:
                 self._take(execution)
             self._settle_soon()
@@ -270,6 +275,14 @@ class TaskLane:
             seat.future,
         )
         self._run(seat, execution)
+
+    def _show(self, ran: Ran) -> None:
+        """A successor that ran ahead and is recorded: its job began here and has ended."""
+        future: asyncio.Future[JsonValue] = self._loop.create_future()
+        future.set_result("ok")
+        self._beside.began(ran.dispatch, future)
+        self._completed += 1
+        self.counting.add(ran.execution, ran.seconds, Done(None), End.SUCCESS)
 
     def _count(self, group: Sequence[_Seat], settled: Settled) -> None:
         """For the statistics and the worker's row: what was recorded, each task once."""

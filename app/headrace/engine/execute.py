@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 
 from headrace.engine import history
@@ -37,10 +38,11 @@ _log = Log("headrace.engine")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An execution with its node's answer."""
+    """An execution with its node's answer. at: when it was given, on this process's monotonic clock."""
 
     execution: Execution
     outcome: Outcome
+    at: float = field(default_factory=monotonic)
 
 
 async def claim(engine: Engine, deliveries: Sequence[claims.Delivery], worker_id: UUID) -> list[Execution]:

@@ -76,7 +76,7 @@ async def prepare(
     told = [one.task for one in claimed if one.waits_for == CHILDREN and one.wake is not None]
     news = await child_results(engine, tx, told) if told else {}
     executions = [
-        _told(_execution(engine.db, one, known[one.task.run_id], found), news.get(one.task))
+        _told(execution_of(engine.db, one, known[one.task.run_id], found), news.get(one.task))
         for one in claimed
     ]
     await _name_variables(tx, [one for one in executions if one.node.uses_variables])
@@ -117,6 +117,7 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
                 program=programs[context.program],
                 names=run_names(context, outermost.get(run_id, run_id)),
                 mocks=mocks,
+                is_child=context.parent_run_id is not None,
                 is_body=is_body,
                 stored=PinnedSources(engine.db, engine.sources, context.pins) if context.pins else NO_SOURCES,
             )
@@ -133,7 +134,8 @@ def _needed(claimed: Sequence[Claim], known: Mapping[UUID, KnownRun]) -> set[Tas
     }
 
 
-def _execution(db: Database, claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) -> Execution:
+def execution_of(db: Database, claimed: Claim, run: KnownRun, found: Mapping[TaskId, Result]) -> Execution:
+    """A claimed task with its input and names. found: at least the results that these need."""
     plan, (run_id, position) = run.program.plan, claimed.task
     positions = needed(plan, position, claimed.released_by)
     inputs = {one: found[TaskId(run_id, one)] for one in positions}

@@ -210,13 +210,15 @@ def _defaults(nodes: NodeRegistry, node: Node) -> Defaults | None:
 class KnownRun:
     """What never changes about a run. names: what `run` is in templates and conditions.
 
-    mocks: answers of nodes that are not run, by node id. is_body: it runs the body of another run's node.
+    mocks: answers of nodes that are not run, by node id. is_child: another run waits for it, or started it.
+    is_body: it runs the body of another run's node.
     stored: the versions of stored activities that it is pinned to.
     """
 
     program: Program
     names: JsonObject
     mocks: JsonObject = field(default_factory=dict)
+    is_child: bool = False
     is_body: bool = False
     stored: StoredSources = NO_SOURCES
 

@@ -6,13 +6,15 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic
 from typing import assert_never
 
 from headrace.engine import history
+from headrace.engine.ahead import run_ahead
 from headrace.engine.control import cancel_all
 from headrace.engine.execute import Finished
 from headrace.engine.halving import in_halves
-from headrace.engine.handover import NOBODY, Completed, HandedOver, Taker, hand_over, is_quick
+from headrace.engine.handover import NOBODY, Completed, HandedOver, Ran, Taker, hand_over, is_quick
 from headrace.engine.line import give_back
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
@@ -46,13 +48,14 @@ class Settled:
     """What a settlement did.
 
     dispatches: what to push. released: tasks whose successors were told in the same transaction. taken:
-    successors that this process now holds. late: tasks whose result came too late and was dropped. ends: how
-    the attempts ended that did not succeed.
+    successors that this process now holds. ran: those that ran ahead. late: tasks whose result came too late
+    and was dropped. ends: how the attempts ended that did not succeed.
     """
 
     dispatches: Sequence[Dispatch]
     released: Sequence[TaskId]
     taken: Sequence[Execution]
+    ran: Sequence[Ran]
     late: Sequence[TaskId]
     ends: Mapping[TaskId, End]
 
@@ -87,7 +90,7 @@ async def settle(
     dispatches += await give_back(engine, [entry.finished.execution for entry in written.values()])
     dispatches += [job for entry in written.values() for job in entry.begun.jobs]
     dispatches += await _make_way(engine, written.values())
-    return Settled(dispatches, handed.released, handed.taken, late, _ends(written))
+    return Settled(dispatches, handed.released, handed.taken, handed.ran, late, _ends(written))
 
 
 def _ends(written: Mapping[TaskId, _Entry]) -> dict[TaskId, End]:
@@ -131,21 +134,35 @@ def _is_news(entry: _Entry) -> bool:
     return wants_others or entry.settlement.outcomes is not None
 
 
-_NOTHING = HandedOver((), (), (), ())
+_NOTHING = HandedOver((), (), (), (), ())
 
 
 async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) -> HandedOver:
     """What a batch came to; nothing when it cannot be stored as one: then the ordinary way finds out why."""
     if not entries:
         return _NOTHING
-    batch = [Completed(entry.finished.execution, entry.settlement, entry.events) for entry in entries]
+    batch = [_handed(entry) for entry in entries]
+    ahead = run_ahead(batch, partial(_at_once, taker.perform)) if taker.perform else []
     try:
-        return await hand_over(engine, batch, taker)
+        return await hand_over(engine, batch, taker, ahead)
     except StoreUnavailable:
         raise
     except Exception as error:  # whatever PostgreSQL says of one row
         _log.warning("hand_over_refused", str(error), tasks=len(entries))
         return _NOTHING
+
+
+def _at_once(perform: Callable[[Execution], Finished], execution: Execution) -> Completed | None:
+    """Runs a node ahead; None when it did not end in a way that is handed over."""
+    began = monotonic()
+    entry = _readable(perform(execution), 0.0)
+    return replace(_handed(entry), began=began) if _is_quick(entry) else None
+
+
+def _handed(entry: _Entry) -> Completed:
+    finished = entry.finished
+    output = finished.outcome.output if isinstance(finished.outcome, Done) else None
+    return Completed(finished.execution, entry.settlement, entry.events, output, ended=finished.at)
 
 
 async def _signalled(engine: Engine, written: Iterable[_Entry]) -> list[Dispatch]:

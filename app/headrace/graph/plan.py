@@ -10,7 +10,7 @@ from functools import cached_property
 
 from headrace.graph.definition import Definition, Node
 from headrace.graph.edges import PlanEdge
-from headrace.graph.join import Join
+from headrace.graph.join import Join, Losers
 from headrace.graph.json_types import JsonObject
 from headrace.graph.retry import RetryPolicy
 from headrace.graph.settings import Cache, Concurrency, OnFailure, Rate, RunConcurrency
@@ -87,6 +87,11 @@ class Plan:
     def compensations(self) -> tuple[int, ...]:
         """Positions that undo others."""
         return tuple(node.position for node in self.nodes if node.compensates is not None)
+
+    @cached_property
+    def has_losers(self) -> bool:
+        """Whether a join cancels those that it does not wait for."""
+        return any(node.join.losers is Losers.CANCEL for node in self.nodes)
 
     @cached_property
     def main_size(self) -> int:

@@ -30,3 +30,12 @@ def may_shortcut(plan: Plan, position: int, status: TaskStatus, outcomes: str) -
             for edge in plan.out(position)
         )
     )
+
+
+def may_run_ahead(plan: Plan) -> bool:
+    """Whether tasks of the plan may be run before the ends of their parents are recorded.
+
+    Not where a join may cancel what has not begun, nor in runs that wait for each other: there the database
+    must say first that a task is to run at all.
+    """
+    return plan.concurrency is None and not plan.has_losers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import cast
 
 from headrace.graph.json_types import JsonValue
@@ -45,3 +46,27 @@ def size_of(text: str) -> int:
 def load(text: object) -> JsonValue:
     """Reads what a jsonb column gave; None for NULL."""
     return None if text is None else cast(JsonValue, json.loads(cast(str, text)))
+
+
+def as_stored(value: JsonValue) -> JsonValue:
+    """The value as it comes back from a jsonb column: keys in jsonb's order, numbers as numeric writes them.
+
+    Source: https://www.postgresql.org/docs/current/datatype-json.html; keys by length, then by their bytes.
+    """
+    if isinstance(value, dict):
+        return {key: as_stored(value[key]) for key in sorted(value, key=_key_order)}
+    if isinstance(value, list):
+        return [as_stored(one) for one in value]
+    if isinstance(value, float):
+        # A number without a fraction is written out in full, and there is no negative zero.
+        return int(Decimal(repr(value))) if abs(value) >= _WRITTEN_OUT else value + 0.0
+    return value
+
+
+_WRITTEN_OUT = 1e16
+"""From here on Python writes a float with an exponent."""
+
+
+def _key_order(key: str) -> tuple[int, bytes]:
+    encoded = key.encode()
+    return len(encoded), encoded

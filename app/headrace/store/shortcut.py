@@ -1,4 +1,4 @@
-"""Settle, release and claim in one statement: one commit and one round trip for a hop.
+"""Settle, release and claim in one statement: one commit and one round trip for a hop, or for several.
 
 For tasks that `headrace.graph.shortcut` admits, in runs that nobody else looks at: without a failure, a
 verdict, a pause, a debugger, a parent or a concurrency key. The others of a batch are settled only, and
@@ -26,16 +26,20 @@ from headrace.store.tasks import QUEUED_COLUMNS, Queued, queued
 class Completion:
     """A task that completed. output: JSON text, None for null. log: lines that its node wrote.
 
+    token: what it is held by; None for one that ran ahead, which stands after all its parents in the batch.
     targets: positions that its out-edges lead to. kept: those of them that the caller claims if ready.
+    ended_ago, begun_ago: seconds since its code ended; and, of one that ran ahead, since it began.
     """
 
     task: TaskId
-    token: int
+    token: int | None
     outcomes: str
     output: str | None
     targets: Sequence[int]
     log: Sequence[Event]
     kept: Set[int] = frozenset()
+    ended_ago: float = 0.0
+    begun_ago: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,45 +53,78 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a batch. settled: recorded, but not released. What is in neither came too late.
+    """What came of a batch. settled: recorded, but not released. ran: ahead, and recorded.
+
+    What is in none of the three came too late, or ran ahead for nothing.
 
     outputs: short outputs of the batch as they are stored, when successors were to be claimed.
     """
 
     released: Sequence[TaskId]
     settled: Sequence[TaskId]
+    ran: Sequence[Queued]
     queued: Sequence[Queued]
     claimed: Sequence[Claim]
     outputs: Mapping[TaskId, str | None]
 
 
+_LATER = 1_000_000
+"""Where in the history of a batch stand the events of what it releases: after all that it completes."""
+
 # The locks come first: `done` joins `locked`, and everything else follows from `done`. Rows that another
 # transaction changed while this one waited for a lock are looked at again by each UPDATE, so every decision
 # is made on their newest version.
+#
+# What ran ahead counts only in runs that are `whole`: plain ones, where every parent in the batch was still
+# held, and where what ran ahead was never tried before. `(...) IN (...) IS TRUE` is looked up in a hash; a
+# join of two lists of the batch would compare each with each.
 _COMPLETE = f"""
 WITH given AS (
-  SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $21::bytea[])
-    AS g(run_id, position, token, outcomes, output, output_ref)
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::float8[])
+    AS g(run_id, position, token, outcomes, output, output_ref, ended_ago)
+), further AS (
+  SELECT * FROM unnest($8::uuid[], $9::int[], $10::text[], $11::text[], $12::float8[], $13::float8[])
+    WITH ORDINALITY AS f(run_id, position, outcomes, output, ended_ago, begun_ago, n)
 ), locked AS MATERIALIZED (
   SELECT id, failed = 0 AND verdict IS NULL AND status = 'running' AND parent_run_id IS NULL AND debug IS NULL
          AND concurrency_key IS NULL AS is_plain
   FROM workflow_runs
-  WHERE id = ANY($6) ORDER BY id FOR NO KEY UPDATE
+  WHERE id = ANY($14) ORDER BY id FOR NO KEY UPDATE
 ), done AS (
   UPDATE workflow_tasks t
   SET status = 'completed', outcomes = g.outcomes, output = g.output::jsonb, output_ref = g.output_ref,
       error = NULL, reason = NULL, waits_for = NULL, memory = NULL, wake = NULL,
-      finished_at = clock_timestamp(), propagated = l.is_plain,
+      finished_at = statement_timestamp() - make_interval(secs => g.ended_ago), propagated = l.is_plain,
       token = NULL, lease_until = NULL, worker_id = NULL
   FROM given g JOIN locked l ON l.id = g.run_id
   WHERE t.run_id = g.run_id AND t.position = g.position AND t.token = g.token
-    AND t.status = ANY($20)
-  RETURNING {QUEUED_COLUMNS}, t.propagated, CASE WHEN $22 THEN t.output END AS output
+    AND t.status = ANY($15)
+  RETURNING {QUEUED_COLUMNS}, t.propagated, CASE WHEN $16 THEN t.output END AS output
+), whole AS (
+  SELECT id FROM locked WHERE is_plain
+    AND (id IN (SELECT run_id FROM given WHERE
+                ((run_id, position) IN (SELECT run_id, position FROM done)) IS NOT TRUE)) IS NOT TRUE
+    AND (id IN (SELECT f.run_id FROM further f
+                LEFT JOIN workflow_tasks t ON t.run_id = f.run_id AND t.position = f.position
+                WHERE (t.status = 'pending' AND t.attempt = 0 AND t.delivery = 0) IS NOT TRUE)) IS NOT TRUE
+), ahead AS (
+  UPDATE workflow_tasks t
+  SET status = 'completed', outcomes = f.outcomes, output = f.output::jsonb, attempt = 1, delivery = 1,
+      edges_unresolved = 0, edges_taken = t.edges_unresolved, propagated = true,
+      started_at = statement_timestamp() - make_interval(secs => f.begun_ago),
+      finished_at = statement_timestamp() - make_interval(secs => f.ended_ago)
+  FROM further f
+  WHERE (f.run_id IN (SELECT id FROM whole)) IS TRUE
+    AND t.run_id = f.run_id AND t.position = f.position AND t.status = 'pending'
+  RETURNING {QUEUED_COLUMNS}, f.n
+), over AS (
+  SELECT run_id, position FROM done WHERE propagated UNION ALL SELECT run_id, position FROM ahead
 ), edges AS (
   SELECT e.run_id, e.target, count(*)::int AS resolved, bool_or(e.is_kept) AS is_kept
-  FROM unnest($7::uuid[], $8::int[], $9::int[], $10::bool[]) AS e(run_id, source, target, is_kept)
-  JOIN done d ON d.run_id = e.run_id AND d.position = e.source
-  WHERE d.propagated GROUP BY e.run_id, e.target
+  FROM unnest($17::uuid[], $18::int[], $19::int[], $20::bool[]) AS e(run_id, source, target, is_kept)
+  WHERE ((e.run_id, e.source) IN (SELECT run_id, position FROM over)) IS TRUE
+    AND ((e.run_id, e.target) IN (SELECT run_id, position FROM ahead)) IS NOT TRUE
+  GROUP BY e.run_id, e.target
 ), released AS (
   UPDATE workflow_tasks t
   SET edges_unresolved = t.edges_unresolved - e.resolved, edges_taken = t.edges_taken + e.resolved,
@@ -97,10 +134,10 @@ WITH given AS (
       delivery = t.delivery + (t.edges_unresolved = e.resolved)::int,
       queued_at = CASE WHEN t.edges_unresolved = e.resolved THEN clock_timestamp() END,
       started_at = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept THEN clock_timestamp() END,
-      token = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept THEN $11::bigint END,
-      worker_id = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept THEN $12::uuid END,
+      token = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept THEN $21::bigint END,
+      worker_id = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept THEN $22::uuid END,
       lease_until = CASE WHEN t.edges_unresolved = e.resolved AND e.is_kept
-                         THEN clock_timestamp() + make_interval(secs => $13) END
+                         THEN clock_timestamp() + make_interval(secs => $23) END
   FROM edges e WHERE t.run_id = e.run_id AND t.position = e.target AND t.status = 'pending'
   RETURNING {QUEUED_COLUMNS}, t.status
 ), counted AS (
@@ -108,51 +145,79 @@ WITH given AS (
   SET completed = r.completed + c.tasks, open = r.open - c.tasks, updated_at = now(),
       status = CASE WHEN r.open = c.tasks THEN 'succeeded' ELSE r.status END,
       finished_at = CASE WHEN r.open = c.tasks THEN now() END
-  FROM (SELECT run_id, count(*)::int AS tasks FROM done WHERE propagated GROUP BY run_id) c
+  FROM (SELECT run_id, count(*)::int AS tasks FROM over GROUP BY run_id) c
   WHERE r.id = c.run_id
   RETURNING r.id, r.status
 ), history AS (
   INSERT INTO workflow_events (run_id, position, node_id, type, message, data)
   SELECT run_id, position, node_id, type, message, data FROM (
-    SELECT l.run_id, l.position, l.node_id, l.type, l.message, l.data::jsonb, 1 AS step, l.n
-    FROM unnest($14::uuid[], $15::int[], $16::text[], $17::text[], $18::text[], $19::text[])
-         WITH ORDINALITY AS l(run_id, position, node_id, type, message, data, n)
-    JOIN done d ON d.run_id = l.run_id AND d.position = l.position
+    SELECT l.run_id, l.position, l.node_id, l.type, l.message, l.data::jsonb, l.place, l.n
+    FROM unnest($24::uuid[], $25::int[], $26::text[], $27::text[], $28::text[], $29::text[], $30::int[])
+         WITH ORDINALITY AS l(run_id, position, node_id, type, message, data, place, n)
+    WHERE ((l.run_id, l.position) IN (SELECT run_id, position FROM done
+                                      UNION ALL SELECT run_id, position FROM ahead)) IS TRUE
     UNION ALL
-    SELECT run_id, position, node_id, 'task.completed', NULL, jsonb_build_object('attempt', attempt), 2, 0
+    SELECT run_id, position, node_id, 'task.completed', NULL, jsonb_build_object('attempt', attempt), 1, 0
     FROM done
     UNION ALL
+    SELECT run_id, position, node_id, 'task.running', NULL,
+           jsonb_build_object('attempt', attempt, 'delivery', delivery), 3 * n, 0
+    FROM ahead
+    UNION ALL
+    SELECT run_id, position, node_id, 'task.completed', NULL, jsonb_build_object('attempt', attempt),
+           3 * n + 2, 0
+    FROM ahead
+    UNION ALL
     SELECT run_id, position, node_id, 'task.' || status, NULL,
-           jsonb_build_object('attempt', attempt, 'delivery', delivery), 3, 0
+           jsonb_build_object('attempt', attempt, 'delivery', delivery), {_LATER}, 0
     FROM released WHERE status <> 'pending'
     UNION ALL
     SELECT id, NULL, NULL, 'run.succeeded', NULL,
-           jsonb_build_object('status', 'succeeded', 'reason', NULL), 4, 0
+           jsonb_build_object('status', 'succeeded', 'reason', NULL), {_LATER + 1}, 0
     FROM counted WHERE status = 'succeeded'
     UNION ALL
-    SELECT id, NULL, NULL, '{LOG}', 'Workflow run succeeded', jsonb_build_object('type', 'system'), 5, 0
+    SELECT id, NULL, NULL, '{LOG}', 'Workflow run succeeded', jsonb_build_object('type', 'system'),
+           {_LATER + 2}, 0
     FROM counted WHERE status = 'succeeded'
-  ) AS lines ORDER BY step, n, run_id, position
+  ) AS lines ORDER BY place, n, run_id, position
 )
 SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority,
        CASE WHEN propagated THEN 'released' ELSE 'settled' END AS status, output FROM done
+UNION ALL
+SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority, 'ahead', NULL FROM ahead
 UNION ALL
 SELECT *, NULL FROM released WHERE status <> 'pending'
 """
 
 
 async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) -> Outcome:
-    """running -> completed by token; pending -> queued or running for those whose last edge this was."""
-    kept = await payloads.keep(tx, [one.output for one in completions])
+    """running -> completed by token; pending -> queued or running for those whose last edge this was.
+
+    pending -> completed for those that ran ahead. Their outputs are short enough to stand in their rows.
+    """
+    held = [one for one in completions if one.token is not None]
+    further = [one for one in completions if one.token is None]
+    kept = await payloads.keep(tx, [one.output for one in held])
     edges = [(one, target) for one in completions for target in one.targets]
+    log = [event for one in (*held, *further) for event in one.log]
     rows = await tx.fetch(
         _COMPLETE,
-        [one.task.run_id for one in completions],
-        [one.task.position for one in completions],
-        [one.token for one in completions],
-        [one.outcomes for one in completions],
+        [one.task.run_id for one in held],
+        [one.task.position for one in held],
+        [one.token for one in held],
+        [one.outcomes for one in held],
         kept.texts,
-        sorted({one.task.run_id for one in completions}),
+        kept.references,
+        [one.ended_ago for one in held],
+        [one.task.run_id for one in further],
+        [one.task.position for one in further],
+        [one.outcomes for one in further],
+        [one.output for one in further],
+        [one.ended_ago for one in further],
+        [one.begun_ago for one in further],
+        sorted({one.task.run_id for one in held}),
+        may_become(TaskStatus.COMPLETED),
+        any(one.kept for one in completions),
         [one.task.run_id for one, _ in edges],
         [one.task.position for one, _ in edges],
         [target for _, target in edges],
@@ -160,23 +225,28 @@ async def complete(tx: Tx, completions: Sequence[Completion], holder: Holder) ->
         holder.token,
         holder.worker_id,
         holder.lease_seconds,
-        *columns([event for one in completions for event in one.log]),
-        may_become(TaskStatus.COMPLETED),
-        kept.references,
-        any(one.kept for one in completions),
+        *columns(log),
+        _places(held, further),
     )
     by_status: dict[str, list[Record]] = defaultdict(list)
     for row in rows:
         by_status[row.status].append(row)
     released = {_task(row): row.output for row in by_status["released"]}
-    long = {one.task for one, reference in zip(completions, kept.references, strict=True) if reference}
+    long = {one.task for one, reference in zip(held, kept.references, strict=True) if reference}
     return Outcome(
         released=list(released),
         settled=[_task(row) for row in by_status["settled"]],
+        ran=[queued(row) for row in by_status["ahead"]],
         queued=[queued(row) for row in by_status[TaskStatus.QUEUED]],
         claimed=[_claim(row, holder.token) for row in by_status[TaskStatus.RUNNING]],
         outputs={task: output for task, output in released.items() if task not in long},
     )
+
+
+def _places(held: Sequence[Completion], further: Sequence[Completion]) -> list[int]:
+    """Where in the history each log line stands: before the end of its task, and after its beginning."""
+    first = [0 for one in held for _ in one.log]
+    return first + [3 * number + 1 for number, one in enumerate(further, 1) for _ in one.log]
 
 
 def _task(row: Record) -> TaskId:

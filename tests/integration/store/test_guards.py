@@ -200,7 +200,7 @@ async def test_whoever_has_another_token_changes_nothing(db: Database) -> None:
         assert (
             await claims.settle(tx, [Settlement(task, TOKEN + 1, T.COMPLETED, "") for task in ALL]) == set()
         )
-        assert await _hand_over(tx, TOKEN + 1) == Outcome([], [], [], [], {})
+        assert await _hand_over(tx, TOKEN + 1) == Outcome([], [], [], [], [], {})
         assert await claims.renew(tx, other, 30.0) == set()
         assert await claims.hand_back(tx, other) == []
         assert await claims.held(tx, other) == []
