@@ -21,6 +21,7 @@ from headrace.api.body import BodyLimit
 from headrace.api.deps import House
 from headrace.api.metrics import Meters, RequestTimes
 from headrace.api.routes import (
+    activities,
     api_templates,
     definitions,
     events,
@@ -74,6 +75,8 @@ _ROUTERS = (
     webhooks.router,
     events.router,
     node_types.router,
+    activities.router,
+    activities.settings_router,
     api_templates.router,
     workers.router,
     worker_control.router,

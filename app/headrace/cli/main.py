@@ -21,6 +21,7 @@ from headrace.cli import (
     server,
     stack,
     statistics,
+    tasks,
     verify,
     webhooks,
     workers,
@@ -60,6 +61,7 @@ app.add_typer(schedules.app, name="schedule")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="event")
 app.add_typer(workers.app, name="worker")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(queues.app, name="queue")
 app.command("stats")(statistics.stats)
 app.command("api")(server.api)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -17,7 +17,8 @@ from headrace.engine.activity_reading import named
 from headrace.engine.program import Engine
 from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
-from headrace.graph.json_types import JsonObject
+from headrace.nodes.lanes import Language
+from headrace.nodes.stored_source import as_script, entry_of, input_schema
 from headrace.store import stored_activities
 from headrace.store.codec import dump, plain
 from headrace.store.db import Tx
@@ -40,7 +41,7 @@ class Upload:
     """
 
     name: str
-    language: str
+    language: Language
     source: str
     entry: str | None = None
     activates: bool = True
@@ -57,20 +58,21 @@ class Uploaded:
     is_active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What a valid source offers. exports: its functions. input_schema: of what the entry takes."""
+class Looked(Protocol):
+    """What is known of a source that was looked at. exports: names of its functions."""
 
-    entry: str
-    exports: tuple[str, ...]
-    input_schema: JsonObject
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+    @property
+    def exports(self) -> Sequence[str]: ...
 
 
-class Check(Protocol):
-    """Looks at a source without running it in this process."""
+class Look(Protocol):
+    """Looks at a source outside of this process."""
 
-    async def __call__(self, upload: Upload) -> Checked:
-        """Raises InvalidInput when it is no program, or does not export its entry."""
+    async def __call__(self, language: Language, source: str) -> Looked:
+        """What keeps it from being run, and its functions."""
         ...
 
 
@@ -79,7 +81,7 @@ def hash_of(language: str, entry: str, source: str) -> str:
     return hashlib.sha256(dump([language, entry, source]).encode()).hexdigest()
 
 
-async def upload(engine: Engine, wanted: Upload, check: Check, taken: Collection[str] = ()) -> Uploaded:
+async def upload(engine: Engine, wanted: Upload, look: Look, taken: Collection[str] = ()) -> Uploaded:
     """Keeps a source, if it is not kept yet, and makes it the active version unless it is not to be.
 
     taken: names of activities that workers bring. Raises InvalidInput, WrongState for a name that is taken,
@@ -87,11 +89,13 @@ async def upload(engine: Engine, wanted: Upload, check: Check, taken: Collection
     """
     _require_free(engine, wanted.name, taken)
     _require_storable(wanted.source)
-    checked = await check(wanted)
+    exports = await _exports(wanted, look)
+    entry = _entry(wanted, exports)
+    schema = input_schema(wanted.language, wanted.source, entry)
     new = NewVersion(
-        hash=hash_of(wanted.language, checked.entry, wanted.source),
-        source=Source(wanted.language, wanted.source, checked.entry, checked.input_schema),
-        exports=checked.exports,
+        hash=hash_of(wanted.language, entry, wanted.source),
+        source=Source(wanted.language, wanted.source, entry, schema),
+        exports=exports,
         by=wanted.by,
     )
     return await engine.db.transact(partial(_keep, wanted, new))
@@ -105,6 +109,22 @@ async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
         await stored_activities.activate(tx, PROJECT, name, new.hash)
     await stored_activities.crowd_out(tx, PROJECT, name, KEPT)
     return Uploaded(name, new.hash, is_new, is_active=wanted.activates or active == new.hash)
+
+
+async def _exports(wanted: Upload, look: Look) -> Sequence[str]:
+    looked = await look(wanted.language, as_script(wanted.language, wanted.source))
+    if looked.problems:
+        raise InvalidInput("The source is not valid", list(looked.problems))
+    return looked.exports
+
+
+def _entry(wanted: Upload, exports: Sequence[str]) -> str:
+    entry = entry_of(wanted.name, exports, wanted.entry)
+    if entry is None:
+        missing = f"it exports no function '{wanted.entry or wanted.name}'"
+        hint = f"it exports {', '.join(exports)}: name the entry" if exports else "write one, or export it"
+        raise InvalidInput("The source is not valid", [Problem("entry", missing, hint)])
+    return entry
 
 
 def _require_free(engine: Engine, name: str, taken: Collection[str]) -> None:

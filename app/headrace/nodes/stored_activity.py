@@ -10,7 +10,7 @@ from headrace.graph.outcome import Done, Outcome
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.filling import fill
 from headrace.nodes.lanes import Language, Program
-from headrace.nodes.stored_call import CALL, with_call
+from headrace.nodes.stored_source import as_script
 from headrace.nodes.stored_sources import StoredSource
 
 TRUSTED = "headrace.nodes.stored_call:run"
@@ -31,7 +31,11 @@ class StoredActivity(NodeType[Config]):
         return self.type
 
     async def start(self, context: NodeContext, config: Config) -> Outcome:
-        return Done(await run_stored(context, self.type, dict(config.model_extra or {})))
+        settings: JsonObject = dict(config.model_extra or {})
+        takes = (await context.stored.source(self.type)).parameters
+        is_meant = bool(settings.keys() & takes if takes else settings)
+        given = given_to(context, settings if is_meant else {})
+        return Done(await run_stored(context, self.type, given))
 
 
 @lru_cache(maxsize=1024)
@@ -41,20 +45,21 @@ def node_type(name: str) -> NodeType[Config]:
     return kind()
 
 
-async def run_stored(context: NodeContext, name: str, settings: JsonObject) -> JsonValue:
+def given_to(context: NodeContext, parameters: JsonObject) -> JsonValue:
+    """What an activity gets: its parameters with placeholders filled in, or the node's input without any."""
+    return fill(context, parameters) if parameters else context.input
+
+
+async def run_stored(context: NodeContext, name: str, given: JsonValue) -> JsonValue:
     """Runs the version of a stored activity that this run uses; its output.
 
-    settings: its parameters, in which placeholders are filled in; when they name none of its parameters, it
-    gets the node's input. JavaScript stays in its sandbox: there it has all that it can have. Raises
-    LostVersion and AttemptFailed.
+    JavaScript stays in its sandbox: there it has all that it can have. Raises LostVersion and AttemptFailed.
     """
     source = await context.stored.source(name)
-    is_meant = bool(settings.keys() & source.parameters if source.parameters else settings)
-    given = fill(context, settings) if is_meant else context.input
     if source.language == "python" and await context.stored.is_trusted():
         return await _run_trusted(context, name, source, given)
-    done = await context.run_sandboxed(_program(source), given)
-    return done.output
+    program = Program(cast(Language, source.language), as_script(source.language, source.text), source.entry)
+    return (await context.run_sandboxed(program, given)).output
 
 
 async def _run_trusted(context: NodeContext, name: str, source: StoredSource, given: JsonValue) -> JsonValue:
@@ -63,9 +68,3 @@ async def _run_trusted(context: NodeContext, name: str, source: StoredSource, gi
     for line in cast("list[str]", done["log"]):
         context.say("stdout", line)
     return done["output"]
-
-
-def _program(source: StoredSource) -> Program:
-    if source.language == "python":
-        return Program("python", with_call(source.text, source.entry), CALL)
-    return Program(cast(Language, source.language), source.text, source.entry)

@@ -1,7 +1,4 @@
-"""Calling a Python activity whose source is text: which of its parameters gets what.
-
-It runs in another process, mostly in a sandbox that has none of our modules, so it is text itself.
-"""
+"""Calls a trusted activity whose source is text, in a process of its own. Runs there."""
 
 from __future__ import annotations
 
@@ -10,55 +7,41 @@ import inspect
 import io
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
+from inspect import Parameter
 from types import CodeType
 from typing import cast
 
+from headrace.activities.errors import BadInput
+from headrace.activities.registry import REGISTRY
+from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
-
-CALL = "__headrace_call__"
-"""The function that `with_call` adds to a source."""
-
-_CALL = """
-
-def __headrace_call__(given):
-    import inspect
-    function = ENTRY
-    known = inspect.signature(function).parameters.values()
-    takes_all = any(one.kind == one.VAR_KEYWORD for one in known)
-    known = [one for one in known if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    if len(known) == 1 and (known[0].name == "task_input" or not isinstance(given, dict)):
-        return function(**{known[0].name: given})
-    given = {} if given is None else given
-    if not isinstance(given, dict):
-        raise TypeError("ENTRY takes several parameters: give it an object")
-    if takes_all:
-        return function(**given)
-    missing = [one.name for one in known if one.default is one.empty and one.name not in given]
-    if missing:
-        raise TypeError("ENTRY needs " + ", ".join(missing) + ": the node's config or its input gives it")
-    return function(**{one.name: given[one.name] for one in known if one.name in given})
-"""
-
-
-def with_call(source: str, entry: str) -> str:
-    """The source with a function `CALL(given)` behind it: line numbers stay.
-
-    The entry gets those values of an object that it has parameters for, by name; one whose only parameter is
-    `task_input` gets all of it.
-    """
-    return source + _CALL.replace("ENTRY", entry)
+from headrace.nodes.stored_source import WHOLE
 
 
 def run(payload: JsonObject) -> JsonObject | Coroutine[None, None, JsonObject]:
-    """Runs a trusted source in this process; `{output, log}`. Its names are its own, in each call anew."""
+    """Runs a source and calls its entry; `{output, log}`. Its names are its own, in each call anew."""
     name, source, entry = (str(payload[key]) for key in ("name", "source", "entry"))
-    names: dict[str, object] = {"__name__": name}
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(_compiled(with_call(source, entry), name), names)
-        call = cast("Callable[[JsonValue], object]", names[CALL])
-        output = call(payload["given"])
+    with contextlib.redirect_stdout(printed), REGISTRY.restored():
+        names: dict[str, object] = {"__name__": name}
+        exec(_compiled(source, name), names)
+        function = cast("Callable[..., object]", names[entry])
+        output = function(**_bound(function, payload["given"]))
     return _later(output, printed) if inspect.isawaitable(output) else _answer(output, printed)
+
+
+def _bound(function: Callable[..., object], given: JsonValue) -> dict[str, JsonValue]:
+    """As a sandbox does: by name from an object, or all of it for a lone parameter that asks for that."""
+    parameters = inspect.signature(function).parameters
+    names = [one.name for one in parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+    takes_more = len(names) < len(parameters)
+    if len(names) == 1 and (names[0] in WHOLE or not isinstance(given, dict)):
+        return {names[0]: given}
+    if not names and not takes_more:
+        return {}
+    if not isinstance(given, dict):
+        raise BadInput(f"the function needs an object with {', '.join(names) or 'its names'}")
+    return {name: value for name, value in given.items() if takes_more or name in names}
 
 
 async def _later(output: Awaitable[object], printed: io.StringIO) -> JsonObject:
@@ -67,8 +50,8 @@ async def _later(output: Awaitable[object], printed: io.StringIO) -> JsonObject:
 
 
 def _answer(output: object, printed: io.StringIO) -> JsonObject:
-    # Whether it is JSON, its process finds out when it sends it.
-    return {"output": cast(JsonValue, output), "log": [*printed.getvalue().splitlines()]}
+    log: list[JsonValue] = [*printed.getvalue().splitlines()]
+    return {"output": as_json(output), "log": log}
 
 
 @lru_cache(maxsize=32)

@@ -7,14 +7,20 @@ from pydantic import ValidationError
 
 from headrace.api.deps import Shared
 from headrace.api.schemas import Model
+from headrace.engine import activity_reading
 from headrace.graph.json_types import JsonObject
 from headrace.nodes.base import Config, NodeType
+from headrace.nodes.stored_activity import StoredActivity
+from headrace.store.stored_activities import Stored
 
 router = APIRouter(tags=["node types"])
 
 
 class NodeTypeOut(Model):
-    """A node type. branches: labels that its out-edges may carry; a decision's come from its config."""
+    """A node type. branches: labels that its out-edges may carry; a decision's come from its config.
+
+    origin: `built-in`, or who brings the activity that it is.
+    """
 
     type: str
     name: str
@@ -23,6 +29,7 @@ class NodeTypeOut(Model):
     branching: bool
     branches: list[str]
     config_schema: JsonObject
+    origin: str = "built-in"
 
     @classmethod
     def of(cls, kind: NodeType[Config]) -> NodeTypeOut:
@@ -36,6 +43,20 @@ class NodeTypeOut(Model):
             config_schema=kind.config_model.model_json_schema(by_alias=True),
         )
 
+    @classmethod
+    def of_stored(cls, stored: Stored) -> NodeTypeOut:
+        """A stored activity; its active version says what it takes."""
+        return cls(
+            type=stored.name,
+            name=stored.name,
+            group=StoredActivity.group,
+            description=StoredActivity.description,
+            branching=False,
+            branches=[],
+            config_schema=stored.active.input_schema if stored.active else {},
+            origin="stored",
+        )
+
 
 class NodeTypes(Model):
     items: list[NodeTypeOut]
@@ -43,8 +64,10 @@ class NodeTypes(Model):
 
 @router.get("/node-types")
 async def list_node_types(house: Shared) -> NodeTypes:
-    """Every node type in the palette's order, with the JSON Schema of its config."""
-    return NodeTypes(items=[NodeTypeOut.of(kind) for kind in house.engine.nodes])
+    """Every node type in the palette's order, with the JSON Schema of its config; then the activities."""
+    stored = await activity_reading.palette(house.engine)
+    brought = [NodeTypeOut.of(kind) for kind in house.engine.nodes]
+    return NodeTypes(items=[*brought, *map(NodeTypeOut.of_stored, stored)])
 
 
 def _name(type: str) -> str:
