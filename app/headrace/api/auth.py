@@ -27,9 +27,7 @@ _RUNS = re.compile(
     r"(/workflows/[^/]+/(execute|execute-async|trigger)|/runs/bulk"
     r"|(/workflows)?(/[^/]+)?/runs/[^/]+/(cancel|pause|resume|retry|rerun|step|debug))/?"
 )
-_PEOPLE = re.compile(
-    r"(/workflows)?(/[^/]+)?/runs/[^/]+/signals/[^/]+/?|/(approvals|questions)/[^/]+(/links)?/?"
-)
+_PEOPLE = re.compile(r"(/workflows)?(/[^/]+)?/runs/[^/]+/signals/.+|/(approvals|questions)/[^/]+(/links)?/?")
 _LINKS = "/a/"
 _TRIGGERS = re.compile(r"/schedules/[^/]+/(pause|resume|trigger|backfill)/?|/events/?")
 _MOCKS = "/workflows/api/"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from headrace.api.schemas import Body, Model
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.asking import Asked
+from headrace.store.signals import KeptSignal
 
 
 class SignalBody(Body):
@@ -18,16 +21,58 @@ class SignalBody(Body):
     id: str | None = Field(None, min_length=1, max_length=200, description="The same id again does nothing.")
     payload: JsonValue = None
     node: str | None = Field(
-        None, max_length=500, description="Only for this node; else for whichever waits."
+        None,
+        max_length=2_000,
+        description="Only for this node; else for whichever waits. In a map, a loop or a sub-workflow by its"
+        " path, as `map[3]/wait`.",
     )
 
 
 class SignalSent(Model):
-    """task_id: of the task that took it; null while the signal waits for one."""
+    """task_id: of the task that took it, null while the signal waits for one. run_id: of who keeps it."""
 
     id: str
     name: str
     task_id: str | None
+    run_id: UUID
+
+
+class SignalOut(Model):
+    """A signal that a run was sent. node: the one that it is for, if one was named; taken_by: who took it.
+
+    reason: why it was refused.
+    """
+
+    id: str
+    name: str
+    status: Literal["buffered", "consumed", "refused"]
+    payload: JsonValue
+    node: str | None
+    run_id: UUID
+    task_id: str | None
+    taken_by: str | None
+    reason: str | None
+    sent_at: datetime
+
+    @classmethod
+    def of(cls, kept: KeptSignal) -> SignalOut:
+        one, is_taken = kept.signal, kept.signal.position is not None
+        return cls(
+            id=one.id,
+            name=one.name,
+            status="refused" if one.refused is not None else "consumed" if is_taken else "buffered",
+            payload=one.payload,
+            node=one.node_id,
+            run_id=kept.run_id,
+            task_id=None if one.position is None else str(TaskId(kept.run_id, one.position)),
+            taken_by=kept.taker,
+            reason=one.refused,
+            sent_at=one.at,
+        )
+
+
+class SignalList(Model):
+    items: list[SignalOut]
 
 
 class Approval(Model):

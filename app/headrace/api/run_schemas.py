@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -15,6 +15,7 @@ from headrace.engine.reading import RunDetail
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store.events import StoredEvent
+from headrace.store.family import ChildRun
 from headrace.store.results import Task
 from headrace.store.run_reading import Run
 
@@ -115,11 +116,20 @@ class RunList(Model):
     items: list[RunSummary]
 
 
+class ChildRunOut(Model):
+    """A run that a task started: of an item, an iteration or another workflow. index: its place."""
+
+    run_id: UUID
+    index: int
+    status: RunStatus
+
+
 class TaskOut(Model):
     """One node of a run. What a map or a loop does for an item is named as `map[3]/node`.
 
     error: as text; error_details: as data. caused_by: the node whose end decided this one's. wake_at: when a
-    wait is over. position: its place in the graph's order. children: how many runs it started, by status.
+    wait is over. position: its place in the graph's order. children: how many runs it started, by status;
+    child_runs: the first of these. run_id: the run of the item, of a task of a map or a loop.
     explanation: why it does not run, in a line; only of one that has not ended.
     """
 
@@ -142,10 +152,20 @@ class TaskOut(Model):
     completed_at: datetime | None
     explanation: str | None
     children: dict[str, int] | None = Field(None, exclude_if=lambda value: value is None)
+    child_runs: list[ChildRunOut] | None = Field(None, exclude_if=lambda value: value is None)
+    run_id: UUID | None = Field(None, exclude_if=lambda value: value is None)
 
     @classmethod
     def of_inner(cls, inner: InnerTask, explanation: str | None) -> TaskOut:
-        return cls.of(inner.task, inner.input, explanation).model_copy(update={"node_id": inner.key})
+        update = {"node_id": inner.key, "run_id": inner.task.id.run_id}
+        return cls.of(inner.task, inner.input, explanation).model_copy(update=update)
+
+    def with_children(self, counts: Mapping[str, int] | None, runs: Sequence[ChildRun]) -> TaskOut:
+        """With the runs that it started; the same for one that started none."""
+        if counts is None:
+            return self
+        shown = [ChildRunOut(run_id=one.id, index=one.index, status=one.status) for one in runs]
+        return self.model_copy(update={"children": dict(counts), "child_runs": shown})
 
     @classmethod
     def of(
@@ -153,7 +173,6 @@ class TaskOut(Model):
         task: Task,
         task_input: JsonValue,
         explanation: str | None,
-        children: Mapping[str, int] | None = None,
     ) -> TaskOut:
         return cls(
             id=str(task.id),
@@ -174,7 +193,6 @@ class TaskOut(Model):
             started_at=task.started_at,
             completed_at=task.finished_at,
             explanation=explanation,
-            children=None if children is None else dict(children),
         )
 
 
@@ -231,7 +249,9 @@ def _tasks(detail: RunDetail) -> list[TaskOut]:
     """The run's own tasks, then those of its maps and loops."""
     lines, inputs, children = detail.explanations, detail.inputs, detail.children
     own = [
-        TaskOut.of(task, inputs.get(task.id.position), lines.get(task.id), children.get(task.id.position))
+        TaskOut.of(task, inputs.get(task.id.position), lines.get(task.id)).with_children(
+            children.get(task.id.position), detail.child_runs.get(task.id.position, ())
+        )
         for task in detail.tasks
     ]
     return own + [TaskOut.of_inner(inner, lines.get(inner.task.id)) for inner in detail.inner]

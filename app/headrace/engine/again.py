@@ -165,7 +165,7 @@ async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
         pins=await choose(tx, program.stored),
     )
     jobs = await begin(tx, program, beginning)
-    copied = await again.copy(tx, earlier.id, new, kept) if request.nodes else []
+    copied = await again.copy(tx, earlier.id, new, kept, plan.roots) if request.nodes else []
     notes = [history.task(task, node, TaskStatus(status), reason="reused") for task, node, status in copied]
     await events.append(tx, notes)
     told = [task for task, _, _ in copied]

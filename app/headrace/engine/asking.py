@@ -16,13 +16,13 @@ from headrace.engine.program import Engine
 from headrace.errors import NotFound, WrongState
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
-from headrace.store import asking
+from headrace.store import asking, family
 from headrace.store.asking import Asked
 
 
 @dataclass(frozen=True, slots=True)
 class AskedFilter:
-    """Which of them. waits_for: `approval` or `question`. run_id: None for all runs."""
+    """Which of them. waits_for: `approval` or `question`. run_id: this run and all below it, None for all."""
 
     waits_for: str
     run_id: UUID | None = None
@@ -33,7 +33,9 @@ class AskedFilter:
 async def asked_now(engine: Engine, wanted: AskedFilter) -> Sequence[Asked]:
     """What waits for people, oldest run first."""
     async with engine.db.transaction() as tx:
-        return await asking.open_ones(tx, wanted.waits_for, wanted.run_id, wanted.limit, wanted.offset)
+        run = wanted.run_id
+        run_ids = None if run is None else [run, *await family.descendants(tx, run)]
+        return await asking.open_ones(tx, wanted.waits_for, run_ids, wanted.limit, wanted.offset)
 
 
 async def asked_by(engine: Engine, waits_for: str, task: TaskId) -> Asked:

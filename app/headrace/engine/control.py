@@ -18,7 +18,7 @@ from headrace.errors import NotFound, WrongState
 from headrace.graph.dispatch import Dispatch, Release
 from headrace.graph.outcome import Verdict
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
-from headrace.store import events, holds, run_reading, runs
+from headrace.store import events, family, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 
@@ -30,7 +30,19 @@ async def cancel_run(engine: Engine, run_id: UUID, grace: float = 0.0) -> list[D
     seconds in which code that runs may end by itself. Returns what to tell the queue and the workers. Raises
     NotFound, and WrongState for a run that has ended or is being cancelled.
     """
-    return await engine.db.transact(partial(_cancel, engine, run_id, grace))
+    dispatches = await engine.db.transact(partial(_cancel, engine, run_id, grace))
+    return dispatches + await _cancel_children(engine, run_id, grace) if grace else dispatches
+
+
+async def _cancel_children(engine: Engine, run_id: UUID, grace: float) -> list[Dispatch]:
+    """Gives the code of children the same time. Without a grace, the look at their parents stops them."""
+    async with engine.db.transaction() as tx:
+        children = await family.of_cancelled(tx, run_id)
+    dispatches: list[Dispatch] = []
+    for child in children:
+        with suppress(NotFound, WrongState):
+            dispatches += await cancel_run(engine, child, grace)
+    return dispatches
 
 
 async def cancel_all(engine: Engine, run_ids: Sequence[UUID]) -> list[Dispatch]:

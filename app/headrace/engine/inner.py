@@ -58,7 +58,12 @@ def task_inputs(plan: Plan, tasks: Sequence[Task], run_input: JsonValue) -> dict
 
 
 def _input(plan: Plan, task: Task, left: Mapping[int, Result], run_input: JsonValue) -> JsonValue:
-    """What the task's node got; None when it could not be built: the task's error says why."""
+    """What the task's node got; None when it could not be built: the task's error says why.
+
+    A task may keep it: one whose failure somebody handles, and one whose result another run has left.
+    """
+    if task.input is not None:
+        return task.input
     position = task.id.position
     if not needed(plan, position, task.released_by) <= left.keys():
         return None

@@ -18,6 +18,7 @@ from headrace.graph.states import NOT_ENDED, RUN_ENDED, RunStatus
 from headrace.store import events, family, results, run_reading, worker_targets, workers, workflows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
+from headrace.store.family import ChildRun
 from headrace.store.results import Task
 from headrace.store.run_reading import Run, RunState
 from headrace.store.workers import Worker
@@ -27,6 +28,9 @@ LOG_LIMIT = 100_000
 """Lines of a run's log that are read at once, oldest first."""
 
 EVENTS_AT_ONCE = 500
+
+CHILD_RUNS = 100
+"""Runs of its tasks that are shown with a run; `children_of` has all of them."""
 
 _NO_RUN = "Workflow run not found"
 
@@ -87,7 +91,8 @@ class RunDetail:
     """A run with all that people see of it.
 
     inputs: of the tasks that got one, by position. outputs: None until the run has ended. children: how many
-    runs its tasks started, by position and status. inner: the tasks of its maps and loops.
+    runs its tasks started, by position and status; child_runs: the first of these. inner: the tasks of its
+    maps and loops.
     explanations: a line for each task, of these too, that has not ended and does not run.
     """
 
@@ -97,6 +102,7 @@ class RunDetail:
     log: Sequence[StoredEvent]
     outputs: JsonObject | None
     children: Mapping[int, Mapping[str, int]]
+    child_runs: Mapping[int, Sequence[ChildRun]]
     inner: Sequence[InnerTask]
     explanations: Mapping[TaskId, str]
 
@@ -111,6 +117,7 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         log = await events.log_lines(tx, [run_id], LOG_LIMIT)
         program = await engine.programs.one(tx, found.program)
         children = await family.counts(tx, run_id)
+        child_runs = await family.child_runs(tx, run_id, CHILD_RUNS) if children else {}
         inner = await inner_tasks(engine, tx, run_id) if children else []
         explanations = await _lines(engine, tx, [*tasks, *(one.task for one in inner)])
     left = {task.id.position: task.result() for task in tasks}
@@ -122,6 +129,7 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         log=log,
         outputs=run_outputs(program.plan, left, found.input) if ended else None,
         children=children,
+        child_runs=child_runs,
         inner=inner,
         explanations=explanations,
     )

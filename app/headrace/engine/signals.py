@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
 from headrace.engine import history
+from headrace.engine.addressing import addressed
 from headrace.engine.halving import spared
 from headrace.engine.program import Engine, Program
 from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
@@ -16,12 +17,12 @@ from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
 from headrace.graph.states import RUN_ENDED, RunStatus
 from headrace.log import Log
-from headrace.store import events, runs, signals
+from headrace.store import events, family, run_reading, runs, signals
 from headrace.store.codec import dump, size_of
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 from headrace.store.runs import LockedRun
-from headrace.store.signals import NewSignal, Signal, Waiter
+from headrace.store.signals import KeptSignal, NewSignal, Signal, Waiter
 
 _log = Log("headrace.engine")
 
@@ -39,7 +40,8 @@ class SignalConflict(WrongState):
 class SignalRequest:
     """What a run is told. id: the sender's, so that it counts once; None for a new one.
 
-    node_id: the one node that it is for, None for whichever waits for a signal of this name.
+    node_id: the one node that it is for, None for whichever waits for a signal of this name. One in a body or
+    a sub-workflow is named by its path, as `map[3]/wait`; see `headrace.engine.addressing`.
     """
 
     run_id: UUID
@@ -51,11 +53,15 @@ class SignalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A signal that is kept. position: of the task that took it, None while it waits for one."""
+    """A signal that is kept. run_id: of the run that keeps it, which may be one below the addressed one.
+
+    position: of the task that took it, None while it waits for one.
+    """
 
     id: str
     position: int | None
     dispatches: Sequence[Dispatch]
+    run_id: UUID
 
 
 async def send_signal(engine: Engine, request: SignalRequest) -> Sent:
@@ -72,6 +78,9 @@ async def send_signal(engine: Engine, request: SignalRequest) -> Sent:
 
 
 async def _send(engine: Engine, request: SignalRequest, tx: Tx) -> Sent:
+    if request.node_id is not None:
+        place = await addressed(tx, request.run_id, request.node_id)
+        request = replace(request, run_id=place.run_id, node_id=place.node_id)
     run = await _locked_run(tx, request.run_id)
     if request.id is not None and (known := await signals.get(tx, run.id, request.id)):
         return _again(request, known)
@@ -147,7 +156,7 @@ def _again(request: SignalRequest, known: Signal) -> Sent:
         raise SignalConflict
     if known.refused is not None:
         raise InvalidInput("It came early and is not what the node waited for", [Problem("", known.refused)])
-    return Sent(known.id, known.position, ())
+    return Sent(known.id, known.position, (), request.run_id)
 
 
 async def _keep(tx: Tx, run: LockedRun, request: SignalRequest, taker: _Taker | None) -> Sent:
@@ -160,7 +169,18 @@ async def _keep(tx: Tx, run: LockedRun, request: SignalRequest, taker: _Taker | 
     signal = await signals.insert(tx, new)
     await events.append(tx, [history.signal_received(run.id, signal, taker.waiter if taker else None)])
     dispatches = await _wake(tx, run, taker.waiter, signal) if taker else []
-    return Sent(signal.id, position, dispatches)
+    return Sent(signal.id, position, dispatches, run.id)
+
+
+async def signals_of(
+    engine: Engine, run_id: UUID, limit: int, offset: int, with_children: bool = False
+) -> Sequence[KeptSignal]:
+    """The signals that a run was sent, oldest first; with_children: and those below it. Raises NotFound."""
+    async with engine.db.transaction() as tx:
+        if await run_reading.state(tx, run_id) is None:
+            raise NotFound("Workflow run not found")
+        below = await family.descendants(tx, run_id) if with_children else []
+        return await signals.of_runs(tx, [run_id, *below], limit, offset)
 
 
 async def _wake(tx: Tx, run: LockedRun, waiter: Waiter, signal: Signal) -> list[Dispatch]:

@@ -159,21 +159,25 @@ async def reopen_run(tx: Tx, run_id: UUID, main_size: int, timeout: float | None
 _COPY = """
 UPDATE workflow_tasks t
 SET status = o.status, outcomes = o.outcomes, output = o.output, output_ref = o.output_ref, error = o.error,
-    input = o.input, reason = coalesce(o.reason, 'reused'), caused_by = o.caused_by, attempt = o.attempt,
+    input = CASE WHEN t.position = ANY($4) THEN coalesce(o.input, r.input) ELSE o.input END,
+    reason = coalesce(o.reason, 'reused'), caused_by = o.caused_by, attempt = o.attempt,
     released_by = o.released_by, edges_unresolved = o.edges_unresolved, edges_taken = o.edges_taken,
     edges_failed = o.edges_failed, edges_cancelled = o.edges_cancelled, queued_at = NULL, ready_at = NULL,
     started_at = o.started_at, finished_at = now(), propagated = false, delivery = 0
-FROM workflow_tasks o
+FROM workflow_tasks o JOIN workflow_runs r ON r.id = o.run_id
 WHERE o.run_id = $1 AND t.run_id = $2 AND t.position = o.position AND t.position = ANY($3)
 RETURNING t.position, t.node_id, t.status
 """
 
 
 async def copy(
-    tx: Tx, source: UUID, target: UUID, positions: Collection[int]
+    tx: Tx, source: UUID, target: UUID, positions: Collection[int], roots: Collection[int]
 ) -> list[tuple[TaskId, str, str]]:
-    """Gives tasks of a new run the results that another run's had: task, node id and status of each."""
-    rows = await tx.fetch(_COPY, source, target, sorted(positions))
+    """Gives tasks of a new run the results that another run's had: task, node id and status of each.
+
+    roots: those that got their run's input. They keep it: the new run may have another.
+    """
+    rows = await tx.fetch(_COPY, source, target, sorted(positions), sorted(roots))
     return [(TaskId(target, row.position), row.node_id, row.status) for row in rows]
 
 

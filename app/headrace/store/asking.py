@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -35,14 +36,16 @@ FROM workflow_tasks t JOIN workflow_runs r ON r.id = t.run_id
 
 _OPEN = f"""
 SELECT {_COLUMNS}
-WHERE t.signal IS NOT NULL AND t.waits_for = $1 AND ($2::uuid IS NULL OR t.run_id = $2)
+WHERE t.signal IS NOT NULL AND t.waits_for = $1 AND ($2::uuid[] IS NULL OR t.run_id = ANY($2))
 ORDER BY t.run_id, t.position LIMIT $3 OFFSET $4
 """
 
 
-async def open_ones(tx: Tx, waits_for: str, run_id: UUID | None, limit: int, offset: int) -> list[Asked]:
-    """What is asked now, oldest run first; run_id: of one run only."""
-    return [_asked(row) for row in await tx.fetch(_OPEN, waits_for, run_id, limit, offset)]
+async def open_ones(
+    tx: Tx, waits_for: str, run_ids: Sequence[UUID] | None, limit: int, offset: int
+) -> list[Asked]:
+    """What is asked now, oldest run first; run_ids: of these only."""
+    return [_asked(row) for row in await tx.fetch(_OPEN, waits_for, run_ids, limit, offset)]
 
 
 _ONE = (

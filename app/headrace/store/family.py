@@ -8,6 +8,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
+from headrace.graph.states import RunStatus
 from headrace.store.codec import load
 from headrace.store.db import Tx
 from headrace.store.runs import ProgramKey
@@ -90,6 +91,69 @@ async def open_below(tx: Tx, run_id: UUID) -> list[Below]:
         Below(row.id, row.parent_run_id, row.node_id, row.child_index)
         for row in await tx.fetch(_OPEN_BELOW, run_id)
     ]
+
+
+_STOPPED_CHILDREN = """
+SELECT r.id FROM workflow_runs r
+JOIN task_children c ON c.run_id = r.parent_run_id AND c.position = r.parent_position AND NOT c.abandons
+JOIN workflow_tasks t ON t.run_id = r.parent_run_id AND t.position = r.parent_position
+WHERE r.parent_run_id = $1 AND r.parent_run_id IS NOT NULL AND r.finished_at IS NULL
+  AND r.status <> 'queued' AND r.verdict IS NULL AND t.status = 'cancelled'
+ORDER BY r.id
+"""
+
+
+async def of_cancelled(tx: Tx, run_id: UUID) -> list[UUID]:
+    """The children that run for cancelled tasks of a run, unless these abandon them."""
+    return [row.id for row in await tx.fetch(_STOPPED_CHILDREN, run_id)]
+
+
+async def has_node(tx: Tx, run_id: UUID, node_id: str) -> bool:
+    """Whether a run has a task for this node. One that waits for its turn has none yet."""
+    found = await tx.row("SELECT FROM workflow_tasks WHERE run_id = $1 AND node_id = $2", run_id, node_id)
+    return found is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRun:
+    """A run that a task has started and waits for."""
+
+    id: UUID
+    position: int
+    index: int
+    status: RunStatus
+
+
+# After a retry there may be several with the same index: the newest counts.
+_CHILD_RUNS = """
+SELECT DISTINCT ON (parent_position, child_index) id, parent_position, child_index, status
+FROM workflow_runs WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL
+ORDER BY parent_position, child_index, id DESC LIMIT $2
+"""
+
+
+async def child_runs(tx: Tx, run_id: UUID, limit: int) -> dict[int, list[ChildRun]]:
+    """The first children of a run's tasks, by position, in order."""
+    found: dict[int, list[ChildRun]] = {}
+    for row in await tx.fetch(_CHILD_RUNS, run_id, limit):
+        one = ChildRun(row.id, row.parent_position, row.child_index, RunStatus(row.status))
+        found.setdefault(one.position, []).append(one)
+    return found
+
+
+# After a retry there may be several with the same index: the newest counts.
+_CHILDREN_AT = """
+SELECT DISTINCT ON (r.child_index) r.id FROM workflow_runs r
+JOIN workflow_tasks t ON t.run_id = r.parent_run_id AND t.position = r.parent_position
+WHERE r.parent_run_id = $1 AND r.parent_run_id IS NOT NULL AND t.node_id = $2
+  AND CASE WHEN $3::int IS NULL THEN r.finished_at IS NULL ELSE r.child_index = $3 END
+ORDER BY r.child_index, r.id DESC LIMIT 2
+"""
+
+
+async def children_at(tx: Tx, run_id: UUID, node_id: str, index: int | None) -> list[UUID]:
+    """The child of a node with this index; without one, those (at most two of them) that have not ended."""
+    return [row.id for row in await tx.fetch(_CHILDREN_AT, run_id, node_id, index)]
 
 
 async def any_active(tx: Tx, run_ids: Sequence[UUID]) -> bool:

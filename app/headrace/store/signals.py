@@ -62,6 +62,28 @@ async def insert(tx: Tx, new: NewSignal) -> Signal:
     return _signal(rows[0])
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSignal:
+    """A signal as people see it. taker: id of the node that took it."""
+
+    run_id: UUID
+    signal: Signal
+    taker: str | None
+
+
+_OF_RUNS = """
+SELECT s.run_id, s.id, s.name, s.payload, s.node_id, s.position, s.refused, s.sent_at, t.node_id AS taker
+FROM workflow_signals s LEFT JOIN workflow_tasks t ON t.run_id = s.run_id AND t.position = s.position
+WHERE s.run_id = ANY($1) ORDER BY s.sent_at, s.run_id, s.id LIMIT $2 OFFSET $3
+"""
+
+
+async def of_runs(tx: Tx, run_ids: Sequence[UUID], limit: int, offset: int) -> list[KeptSignal]:
+    """All signals that these runs were sent, oldest first."""
+    rows = await tx.fetch(_OF_RUNS, list(run_ids), limit, offset)
+    return [KeptSignal(row.run_id, _signal(row), row.taker) for row in rows]
+
+
 async def get(tx: Tx, run_id: UUID, id: str) -> Signal | None:
     row = await tx.row(f"SELECT {_COLUMNS} FROM workflow_signals WHERE run_id = $1 AND id = $2", run_id, id)
     return None if row is None else _signal(row)

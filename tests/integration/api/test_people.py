@@ -80,7 +80,7 @@ async def test_a_signal_by_each_of_its_addresses(client: httpx.AsyncClient, engi
         sent = await client.post(url, json={"payload": {"n": 1}, "id": "one"})
         assert (sent.status_code, sent.json()) == (
             200,
-            {"id": "one", "name": "go", "taskId": f"{run_id}-0"},
+            {"id": "one", "name": "go", "taskId": f"{run_id}-0", "runId": run_id},
         )
         assert (await client.post(url, json={"payload": {"n": 1}, "id": "one"})).json() == sent.json()
         assert (await client.post(url, json={"payload": {"n": 2}, "id": "one"})).status_code == 409
@@ -101,6 +101,55 @@ async def test_what_a_signal_may_not_be(client: httpx.AsyncClient, engine: Engin
     assert (await client.post(url, json={"playload": {}})).status_code == 422
     assert (await client.post(url, json={"payload": {"x": "\x00"}})).status_code == 422
     assert (await client.post(f"/runs/{run_id}/signals/early")).json()["taskId"] is None
+
+
+async def test_a_name_with_slashes_and_the_list_of_what_was_sent(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    document = workflow([node("wait", "waitSignal", config={"name": "order/7/paid"})], [])
+    run_id = await asking(client, engine, document)
+    workflow_id = (await client.get(f"/runs/{run_id}")).json()["workflowId"]
+    url = f"/workflows/{workflow_id}/runs/{run_id}/signals"
+
+    early = await client.post(f"{url}/other", json={"payload": 1, "id": "a", "node": "wait"})
+    assert (early.json()["name"], early.json()["taskId"]) == ("other", None)
+    for name in ("order/7/paid", "order%2F7%2Fpaid"):
+        sent = await client.post(f"{url}/{name}", json={"payload": 2, "id": "b"})
+        assert (sent.status_code, sent.json()["taskId"]) == (200, f"{run_id}-0")
+    listed = (await client.get(url)).json()["items"]
+    assert [(one["id"], one["name"], one["status"], one["takenBy"]) for one in listed] == [
+        ("a", "other", "buffered", None),
+        ("b", "order/7/paid", "consumed", "wait"),
+    ]
+    assert (listed[0]["node"], listed[1]["payload"], listed[1]["taskId"]) == ("wait", 2, f"{run_id}-0")
+    assert (await client.get(f"/runs/{uuid4()}/signals")).status_code == 404
+    assert (await client.get(f"{url}?limit=1&offset=1")).json()["items"] == listed[1:]
+
+
+async def test_items_are_found_in_the_run_and_signalled_by_their_path(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    body = node("wait", "waitSignal", config={"name": "go"})
+    document = workflow([node("map", "map", config={"items": [1, 2], "body": body})], [])
+    run_id = await asking(client, engine, document)
+    tasks = (await client.get(f"/runs/{run_id}")).json()["tasks"]
+    children = tasks[0]["childRuns"]
+    assert [(one["index"], one["status"]) for one in children] == [(0, "running"), (1, "running")]
+    assert [(one["nodeId"], one["runId"]) for one in tasks[1:]] == [
+        ("map[0]/wait", children[0]["runId"]),
+        ("map[1]/wait", children[1]["runId"]),
+    ]
+
+    url = f"/runs/{run_id}/signals/go"
+    by_path = await client.post(url, json={"payload": 1, "node": "map[0]/wait"})
+    assert by_path.json()["runId"] == children[0]["runId"]
+    await client.post(f"/runs/{children[1]['runId']}/signals/go", json={"payload": 2})
+    vague = await client.post(url, json={"node": "map/wait"})
+    assert (vague.status_code, "say which" in vague.json()["message"]) == (409, True)
+    everything = (await client.get(f"/runs/{run_id}/signals", params={"children": True})).json()["items"]
+    assert [one["runId"] for one in everything] == [one["runId"] for one in children]
+    await go_on(engine)
+    assert (await client.get(f"/runs/{run_id}")).json()["tasks"][0]["output"] == [1, 2]
 
 
 async def test_the_first_decision_counts(client: httpx.AsyncClient, engine: Engine) -> None:

@@ -12,6 +12,7 @@ from headrace.engine.control import cancel_run, pause_run, resume_run
 from headrace.engine.debugging import step
 from headrace.engine.execute import claim
 from headrace.engine.program import Engine
+from headrace.engine.reading import run_detail
 from headrace.engine.save import create_workflow
 from headrace.engine.start import Started, StartRequest, start_run
 from headrace.engine.sweep import expire_worker, wake_due
@@ -211,6 +212,31 @@ async def test_a_rerun_from_a_node_uses_the_other_results_again(engine: Engine) 
     assert {name: task.output for name, task in new.items()} == {
         name: task.output for name, task in old.items()
     }
+    assert await verify(engine.db) == []
+
+
+async def test_reused_tasks_show_what_they_really_got(engine: Engine) -> None:
+    each = node("each", "map", config={"items": "${items}", "body": script("x")})
+    document = workflow([script("root"), each, node("end")], [edge("root", "end"), edge("each", "end")])
+    first = await run_to_end(engine, document, {"items": [1, 2]})
+    other: JsonValue = {"items": [3]}
+    second = await rerun(engine, Rerun(first, nodes=["end"], input=other, keeps_input=False))
+    await drain(engine, second.dispatches)
+    third = await rerun(engine, Rerun(second.run_id, nodes=["end"]))
+    await drain(engine, third.dispatches)
+    fourth = await rerun(engine, Rerun(third.run_id, nodes=["each"]))
+    await drain(engine, fourth.dispatches)
+    for again in (second, third):
+        assert sorted(again.reused) == ["each", "root"]
+        detail = await run_detail(engine, again.run_id)
+        tasks = {task.node_id: (detail.inputs[task.id.position], task) for task in detail.tasks}
+        assert tasks["root"][0] == tasks["each"][0] == {"items": [1, 2]}
+        each_output = (await tasks_of(engine, first))["each"].output
+        assert tasks["each"][1].output == each_output
+        assert tasks["end"][1].status.value == "completed"
+    detail = await run_detail(engine, fourth.run_id)
+    inputs = {task.node_id: detail.inputs[task.id.position] for task in detail.tasks}
+    assert (inputs["root"], inputs["each"]) == ({"items": [1, 2]}, {"items": [3]})
     assert await verify(engine.db) == []
 
 

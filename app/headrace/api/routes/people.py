@@ -32,7 +32,7 @@ router = APIRouter(tags=["people"], responses=NOT_FOUND)
 
 _LARGEST_POSITION = 2**31 - 1
 
-RunId = Annotated[UUID | None, Query(alias="runId", description="Only of this run.")]
+RunId = Annotated[UUID | None, Query(alias="runId", description="Only of this run and what runs in it.")]
 
 
 @router.get("/approvals")

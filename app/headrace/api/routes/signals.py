@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
-from headrace.api.deps import PlainJson, Shared
-from headrace.api.people_schemas import SignalBody, SignalSent
+from headrace.api.deps import Limit, Offset, PlainJson, Shared
+from headrace.api.people_schemas import SignalBody, SignalList, SignalOut, SignalSent
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE
 from headrace.engine import reading
-from headrace.engine.signals import SignalRequest, send_signal
+from headrace.engine.signals import SignalRequest, send_signal, signals_of
 from headrace.errors import InvalidInput, Problem
 from headrace.graph.ids import TaskId
 
@@ -21,7 +21,20 @@ _one = APIRouter(responses=NOT_FOUND | WRONG_STATE, dependencies=[PlainJson])
 SignalName = Annotated[str, Path(min_length=1, max_length=200, description="What the run waits for.")]
 
 
-@_one.post("/{run_id}/signals/{name}")
+@_one.get("/{run_id}/signals")
+async def list_signals(
+    run_id: UUID,
+    house: Shared,
+    children: Annotated[bool, Query(description="Also those of the runs below it.")] = False,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> SignalList:
+    """What the run was sent, oldest first: buffered until a task wants it, consumed, or refused."""
+    found = await signals_of(house.engine, run_id, limit, offset, children)
+    return SignalList(items=[SignalOut.of(one) for one in found])
+
+
+@_one.post("/{run_id}/signals/{name:path}")
 async def signal(run_id: UUID, name: SignalName, house: Shared, body: SignalBody | None = None) -> SignalSent:
     """Wakes the task that waits for this signal, or keeps it until one does.
 
@@ -36,8 +49,8 @@ async def signal(run_id: UUID, name: SignalName, house: Shared, body: SignalBody
     except InvalidInput as error:
         raise InvalidInput(error.message, [_as_sent(one) for one in error.problems]) from error
     await house.push(sent.dispatches)
-    task_id = None if sent.position is None else str(TaskId(run_id, sent.position))
-    return SignalSent(id=sent.id, name=name, task_id=task_id)
+    task_id = None if sent.position is None else str(TaskId(sent.run_id, sent.position))
+    return SignalSent(id=sent.id, name=name, task_id=task_id, run_id=sent.run_id)
 
 
 def _as_sent(problem: Problem) -> Problem:
