@@ -12,13 +12,17 @@ from headrace.engine.admission import concurrency_key
 from headrace.engine.holding import hold_if_paused
 from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
+from headrace.errors import StoreUnavailable
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.plan import PlanNode
 from headrace.graph.rates import interval_of
+from headrace.log import Log
 from headrace.store import events, limits, rates
 from headrace.store.db import Tx
-from headrace.store.limits import KEY, RATE, Line
+from headrace.store.limits import KEY, RATE, Head, Line
 from headrace.store.rates import Pace
+
+_log = Log("headrace.engine")
 
 
 async def give_back(engine: Engine, executions: Sequence[Execution]) -> list[Dispatch]:
@@ -32,7 +36,11 @@ async def give_back(engine: Engine, executions: Sequence[Execution]) -> list[Dis
         if execution.node.concurrency is not None
     )
     lines = [Line(key, limit, count) for (key, limit), count in sorted(keys.items())]
-    return await engine.db.transact(partial(_let_next, lines)) if lines else []
+    try:
+        return await engine.db.transact(partial(_let_next, lines)) if lines else []
+    except StoreUnavailable:
+        # Their ends are recorded, and nobody may record them again. The sweep lets the next go.
+        return []
 
 
 async def move_up(engine: Engine) -> list[Dispatch]:
@@ -41,18 +49,29 @@ async def move_up(engine: Engine) -> list[Dispatch]:
     Processes that held a place may be gone, and tasks may have given up: nobody gives back for them. The
     first in a line says what its limit is: versions may differ.
     """
-    async with engine.db.transaction() as tx:
-        heads = await limits.heads(tx)
-        programs = await engine.programs.load(tx, {head.program for head in heads})
     lines: list[Line] = []
     paces: list[Pace] = []
-    for head in heads:
-        node = programs[head.program].plan.nodes[head.task.position]
-        lines += _lines(head.held_for, node)
-        paces += _paces(head.held_for, node)
+    async with engine.db.transaction() as tx:
+        for head in await limits.heads(tx):
+            node = await _node(engine, tx, head)
+            if node is not None:
+                lines += _lines(head.held_for, node)
+                paces += _paces(head.held_for, node)
     if paces:
         await engine.db.transact(partial(rates.move_up, paces=paces))
     return await engine.db.transact(partial(_let_next, lines)) if lines else []
+
+
+async def _node(engine: Engine, tx: Tx, head: Head) -> PlanNode | None:
+    """None when this process cannot read its workflow, as one of another version may: another process can."""
+    try:
+        program = await engine.programs.one(tx, head.program)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # one workflow that cannot be read must not keep all the others waiting
+        _log.warning("line_not_read", f"{type(error).__name__}: {error}", task=str(head.task))
+        return None
+    return program.plan.nodes[head.task.position]
 
 
 def _lines(held_for: str, node: PlanNode) -> list[Line]:

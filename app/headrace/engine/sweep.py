@@ -24,6 +24,7 @@ from headrace.store import (
     idempotency,
     limits,
     payloads,
+    rates,
     recovery,
     signals,
     step_cache,
@@ -116,6 +117,7 @@ async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
         await batches.forget_late(tx, BATCH)
         await step_cache.forget_old(tx, BATCH)
         await limits.forget_stale(tx, BATCH)
+        await rates.forget_old(tx, BATCH)
     return steady
 
 

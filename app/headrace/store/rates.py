@@ -89,3 +89,12 @@ async def move_up(tx: Tx, paces: Sequence[Pace]) -> None:
         [one.slack for one in paces],
         _PROMISED,
     )
+
+
+async def forget_old(tx: Tx, limit: int) -> None:
+    """Deletes some that were free for a day: a rate without a row is free, too."""
+    await tx.fetch(
+        "DELETE FROM rate_limits WHERE key IN"
+        " (SELECT key FROM rate_limits WHERE free_at < now() - interval '1 day' LIMIT $1)",
+        limit,
+    )

@@ -18,15 +18,18 @@ from headrace.engine.settle import settle
 from headrace.engine.start import Started, StartRequest, start_run
 from headrace.engine.sweep import SweepSettings, sweep, wake_due
 from headrace.engine.verify import verify
+from headrace.errors import StoreUnavailable
 from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import limits, time_travel
 from headrace.store.claims import Delivery
 from headrace.store.db import Tx
 from headrace.store.limits import Line
+from headrace.store.tasks import Queued
 from support.build import node, workflow
 from support.drive import NoHttp, drain, status_of, statuses_of, tasks_of
 from support.rows import expire_leases, sql
+from support.scripted import with_script
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +123,46 @@ async def test_a_place_that_came_free_while_a_task_was_parked_is_taken_at_once(e
     assert nodes_of(again) == ["b"]
     await drain(engine, [*ended, *again])
     assert await status_of(engine, run.run_id) == "succeeded"
+
+
+async def test_ends_are_followed_up_although_nobody_can_give_a_place_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> list[Queued]:
+        raise StoreUnavailable("PostgreSQL went away right after the commit")
+
+    run = await started(engine, scripts(["a"], **behind("k")))
+    holders = await begun(engine, run.dispatches)
+    monkeypatch.setattr(limits, "let_next", away)
+    await drain(engine, (await settle(engine, holders)).dispatches)
+    assert await status_of(engine, run.run_id) == "succeeded"
+
+
+async def test_a_workflow_that_this_process_cannot_read_stops_no_other_line(engine: Engine) -> None:
+    strange = await started(engine, scripts(["a", "b"], **behind("first")))
+    run = await started(engine, scripts(["c", "d"], **behind("second")))
+    for one in (strange, run):
+        await begun(engine, one.dispatches[:1])
+        await drain(engine, one.dispatches[1:])
+    await sql(engine.db, "DELETE FROM concurrency_slots")
+    await sql(
+        engine.db,
+        """UPDATE workflow_versions SET definition = '{"nodes": "in a form to come"}'"""
+        " WHERE workflow_id = (SELECT workflow_id FROM workflow_runs WHERE id = $1)",
+        strange.run_id,
+    )
+    newcomer = Engine.over(engine.db, with_script())
+    assert nodes_of(await swept(newcomer)) == ["d"]
+
+
+async def test_what_is_free_for_long_is_forgotten(engine: Engine) -> None:
+    run = await started(engine, scripts(["a", "b", "c"], **RATE))
+    await drain(engine, run.dispatches)
+    await swept(engine)
+    assert len(await sql(engine.db, "SELECT 1 FROM rate_limits")) == 2
+    await pass_time(engine, 3 * 86_400)
+    await drain(engine, await swept(engine))
+    assert await sql(engine.db, "SELECT 1 FROM rate_limits") == []
 
 
 async def test_two_who_give_a_place_back_at_once_let_two_go(engine: Engine) -> None:
