@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 
 T = TypeVar("T")
 
@@ -144,6 +145,7 @@ class WorkerLine(_Answer):
     pid: int
     host: str
     state: str
+    projects: list[str] = [DEFAULT_PROJECT]
     running: int = 0
     completed: int = 0
     failed: int = 0

@@ -53,7 +53,7 @@ def up(
     log.configure(settings.log_level, settings.log_json)
     _name_unknown_settings()
     require_safe(settings)
-    _interrupt_once()
+    interrupt_once()
     try:
         _keep_up(settings, workers)
     except KeyboardInterrupt:
@@ -73,7 +73,7 @@ def _name_unknown_settings() -> None:
         _log.warning("unknown_setting", f"{name} is no setting of Headrace")
 
 
-def _interrupt_once() -> None:
+def interrupt_once() -> None:
     """Lets the first SIGINT, SIGTERM or SIGHUP raise KeyboardInterrupt; later ones do not disturb the end."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -7,20 +7,25 @@ import socket
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Annotated
 
 import anyio
 import typer
 
-from headrace import config
+from headrace import config, log
 from headrace.cli.answers import WorkerLine, WorkerList, read
 from headrace.cli.client import Client, open_client
 from headrace.cli.database import open_database
 from headrace.cli.errors import Exit
 from headrace.cli.options import AsJson, Url
 from headrace.cli.output import complain, print_json, print_table, say, show_time
+from headrace.cli.stack import interrupt_once
+from headrace.config import Settings
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
+from headrace.local.follow import following
 from headrace.store import workers
 from headrace.store.workers import Worker
 
@@ -29,14 +34,35 @@ app = typer.Typer(help="Start, list and check worker processes.", no_args_is_hel
 _SCALE_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _FRESH = timedelta(seconds=30)
-_COLUMNS = ("name", "host", "pid", "state", "running", "completed", "failed", "heartbeat")
+_COLUMNS = ("name", "host", "pid", "state", "projects", "running", "completed", "failed", "heartbeat")
 
 
 @app.command()
-def start() -> None:
-    """Run one worker process here until SIGTERM or Ctrl-C."""
+def start(
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Run as many as projects want, and start again what dies."),
+    ] = False,
+) -> None:
+    """Run one worker process here until SIGTERM or Ctrl-C; with --follow, all that are wanted.
+
+    Let one process follow for each database, beside no `headrace up`: each starts all that are wanted.
+    """
+    if follow:
+        _follow(config.load())
+        return
     # The worker takes this process over: its pid, signals and exit code are the command's own.
     os.execv(sys.executable, [sys.executable, "-m", "headrace_worker"])
+
+
+def _follow(settings: Settings) -> None:
+    log.configure(settings.log_level, settings.log_json)
+    interrupt_once()
+    try:
+        with following(settings):
+            Event().wait()
+    except KeyboardInterrupt:
+        say("The workers have stopped")
 
 
 @app.command("list")
@@ -60,13 +86,14 @@ def check() -> None:
 
 def scale(
     count: Annotated[int, typer.Argument(min=0, max=1000, help="How many worker processes.")],
+    project: Annotated[str, typer.Option(help="Whose workers.")] = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
-    """Set the number of worker processes of the local stack, and wait until they run."""
+    """Set the number of worker processes of a project, and wait until they run."""
     with open_client(url) as client:
-        client.put("/workers/desired", {"count": count})
-        _print(_wait_for(client, count), as_json)
+        client.put("/workers/desired", {"count": count, "project": project})
+        _print(_wait_for(client, count, project), as_json)
 
 
 def is_fresh(worker: Worker, host: str, now: datetime) -> bool:
@@ -83,17 +110,17 @@ async def _known_workers() -> list[Worker]:
         return await db.transact(workers.all_workers)
 
 
-def _wait_for(client: Client, count: int) -> JsonValue:
+def _wait_for(client: Client, count: int, project: str) -> JsonValue:
     deadline = time.monotonic() + _SCALE_SECONDS
     while True:
         answer = client.get("/workers")
-        running = len(read(WorkerList, answer).running())
+        running = sum(project in one.projects for one in read(WorkerList, answer).running())
         if running == count:
             return answer
         if time.monotonic() > deadline:
             raise HeadraceError(
-                f"{running} of {count} workers run after {_SCALE_SECONDS:.0f} s. Does `headrace up` run? "
-                "Workers that you start yourself are not scaled"
+                f"{running} of {count} workers run after {_SCALE_SECONDS:.0f} s. Does `headrace up` or "
+                "`headrace worker start --follow` run? Workers that you start yourself are not scaled"
             )
         time.sleep(_LOOK_SECONDS)
 
@@ -107,5 +134,5 @@ def _print(answer: JsonValue, as_json: bool) -> None:
 
 def _row(worker: WorkerLine) -> tuple[str, ...]:
     counts = (worker.running, worker.completed, worker.failed)
-    facts = (worker.name, worker.host, str(worker.pid), worker.state, *map(str, counts))
-    return (*facts, show_time(worker.last_heartbeat))
+    facts = (worker.name, worker.host, str(worker.pid), worker.state, ", ".join(worker.projects))
+    return (*facts, *map(str, counts), show_time(worker.last_heartbeat))

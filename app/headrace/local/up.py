@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,19 +14,16 @@ from headrace.config import Settings
 from headrace.errors import HeadraceError, QueueUnavailable, StoreUnavailable
 from headrace.local.address import Address, choose_address
 from headrace.local.api_process import ApiProcess
-from headrace.local.child import Terms
 from headrace.local.crew import Crew, Load
+from headrace.local.follow import WORKER, terms_of
 from headrace.local.stack import EmbeddedStack
 from headrace.local.supervisor import Supervisor
 from headrace.log import Log
 
 log = Log(__name__)
 
-_WORKER = [sys.executable, "-m", "headrace_worker"]
 _READY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
-# A worker hands back within the grace time of the settings, and then still has to say so.
-_FAREWELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -92,8 +88,7 @@ def running_stack(wish: StackWish) -> Iterator[LocalStack]:
         env = _environment(settings, address, {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
         api = opened.enter_context(ApiProcess(address, env))
         # Workers stop first: the nodes that they finish may still call the API.
-        terms = Terms(grace=settings.grace_seconds + _FAREWELL_SECONDS)
-        opened.enter_context(Supervisor(_WORKER, env, crew, terms))
+        opened.enter_context(Supervisor(WORKER, env, crew, terms_of(settings)))
         _await_ready(api)
         servers.announce(address.url)
         yield LocalStack(servers, api)

@@ -318,7 +318,27 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def worker(host: str = "here", state: str = "running", age: float = 5) -> Worker:
     beat = NOW - timedelta(seconds=age)
-    return Worker(uuid4(), "w", host, 1, state, "default", (), 64, NOW, beat, None, 0, 0, 0)
+    return Worker(
+        uuid4(),
+        "w",
+        host,
+        1,
+        state,
+        ("default",),
+        (),
+        64,
+        NOW,
+        beat,
+        None,
+        0,
+        0,
+        0,
+        {},
+        0.0,
+        None,
+        None,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
