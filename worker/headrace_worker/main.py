@@ -148,7 +148,7 @@ async def _announce(runtime: Runtime) -> None:
             lambda: declare(
                 runtime.engine,
                 runtime.worker_id,
-                workers.DEFAULT_PROJECT,
+                runtime.settings.project_names[0],
                 {one.name: one.declaration.as_json() for one in REGISTRY},
                 [one.as_json() for one in runtime.load_problems],
             )

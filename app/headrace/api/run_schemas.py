@@ -13,9 +13,11 @@ from headrace.api.schemas import Model, milliseconds
 from headrace.engine.inner import InnerTask
 from headrace.engine.reading import RunDetail
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.settings import Priority
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store.events import StoredEvent
 from headrace.store.family import ChildRun
+from headrace.store.heartbeats import Beat
 from headrace.store.results import Task
 from headrace.store.run_reading import Run
 
@@ -94,6 +96,7 @@ class RunSummary(Model):
     """A run in the list over all workflows.
 
     parent_run_id: the run that it runs for, as a sub-workflow or an item of a map; child_index: which item.
+    origin: what began it, as `{rerunOf}` or `{type: "webhook", ...}`; null of one that a client started.
     """
 
     id: UUID
@@ -106,6 +109,8 @@ class RunSummary(Model):
     result: RunResult | None
     parent_run_id: UUID | None
     child_index: int | None
+    priority: str = Field(examples=["NORMAL"])
+    origin: JsonValue
 
     @classmethod
     def of(cls, run: Run) -> RunSummary:
@@ -124,6 +129,31 @@ class ChildRunOut(Model):
     status: RunStatus
 
 
+class HeartbeatOut(Model):
+    """What a running node said last of how far it is. progress: from 0 to 1."""
+
+    progress: float | None
+    details: JsonValue
+    at: datetime
+
+    @classmethod
+    def of(cls, beat: Beat) -> HeartbeatOut:
+        return cls(progress=beat.progress, details=beat.details, at=beat.at)
+
+
+class TaskBeat(HeartbeatOut):
+    """The same with its task, as a stream of events has it."""
+
+    run_id: UUID
+    node_id: str
+    task_id: str
+
+    @classmethod
+    def of(cls, beat: Beat) -> TaskBeat:
+        facts = HeartbeatOut.of(beat).model_dump()
+        return cls(**facts, run_id=beat.task.run_id, node_id=beat.node_id, task_id=str(beat.task))
+
+
 class TaskOut(Model):
     """One node of a run. What a map or a loop does for an item is named as `map[3]/node`.
 
@@ -131,6 +161,7 @@ class TaskOut(Model):
     wait is over. position: its place in the graph's order. children: how many runs it started, by status;
     child_runs: the first of these. run_id: the run of the item, of a task of a map or a loop.
     explanation: why it does not run, in a line; only of one that has not ended.
+    heartbeat: only of one that runs.
     """
 
     id: str
@@ -154,6 +185,11 @@ class TaskOut(Model):
     children: dict[str, int] | None = Field(None, exclude_if=lambda value: value is None)
     child_runs: list[ChildRunOut] | None = Field(None, exclude_if=lambda value: value is None)
     run_id: UUID | None = Field(None, exclude_if=lambda value: value is None)
+    heartbeat: HeartbeatOut | None = Field(None, exclude_if=lambda value: value is None)
+
+    def with_heartbeat(self, beat: Beat | None) -> TaskOut:
+        """With what its node said last, if it runs and said something."""
+        return self if beat is None else self.model_copy(update={"heartbeat": HeartbeatOut.of(beat)})
 
     @classmethod
     def of_inner(cls, inner: InnerTask, explanation: str | None) -> TaskOut:
@@ -254,7 +290,9 @@ def _tasks(detail: RunDetail) -> list[TaskOut]:
         )
         for task in detail.tasks
     ]
-    return own + [TaskOut.of_inner(inner, lines.get(inner.task.id)) for inner in detail.inner]
+    all_tasks = own + [TaskOut.of_inner(inner, lines.get(inner.task.id)) for inner in detail.inner]
+    beats = {str(task): beat for task, beat in detail.beats.items()}
+    return [task.with_heartbeat(beats.get(task.id)) for task in all_tasks]
 
 
 class Cancelled(Model):
@@ -300,6 +338,8 @@ def _run_facts(run: Run) -> dict[str, object]:
         "result": RunResult.of(run),
         "parent_run_id": run.parent and run.parent.run_id,
         "child_index": run.child_index,
+        "priority": Priority(run.priority).name,
+        "origin": run.origin,
     }
 
 

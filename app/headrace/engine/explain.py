@@ -14,7 +14,7 @@ from headrace.graph.explain import Explanation, explain_node, explain_run
 from headrace.graph.explain_facts import Facts, Holder, QueueLook, RunFacts
 from headrace.graph.ids import TaskId
 from headrace.graph.states import RunStatus, TaskStatus
-from headrace.store import standing
+from headrace.store import activities_seen, standing
 from headrace.store.db import Tx
 from headrace.store.recovery import CHILDREN
 from headrace.store.standing import RunRecord
@@ -69,6 +69,7 @@ async def _facts(engine: Engine, tx: Tx, run_ids: Sequence[UUID], looks: Looks) 
         listeners=pulse.listeners,
         looks=looks,
         key_holders=await standing.holders(tx, loading.held_for()),
+        offers=await activities_seen.offers(tx, loading.held_for()),
         children=loading.children,
         sweep_seconds=SweepSettings().lost_delivery,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from headrace.engine.explain import explain_in
@@ -14,11 +15,21 @@ from headrace.errors import NotFound
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outputs import run_outputs
-from headrace.graph.states import NOT_ENDED, RUN_ENDED, RunStatus
-from headrace.store import events, family, results, run_reading, worker_targets, workers, workflows
+from headrace.graph.states import NOT_ENDED, RUN_ENDED, RunStatus, TaskStatus
+from headrace.store import (
+    events,
+    family,
+    heartbeats,
+    results,
+    run_reading,
+    worker_targets,
+    workers,
+    workflows,
+)
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.family import ChildRun
+from headrace.store.heartbeats import Beat
 from headrace.store.results import Task
 from headrace.store.run_reading import Run, RunState
 from headrace.store.workers import Worker
@@ -93,7 +104,8 @@ class RunDetail:
     inputs: of the tasks that got one, by position. outputs: None until the run has ended. children: how many
     runs its tasks started, by position and status; child_runs: the first of these. inner: the tasks of its
     maps and loops.
-    explanations: a line for each task, of these too, that has not ended and does not run.
+    explanations: a line for each task, of these too, that has not ended and does not run. beats: what nodes
+    that run said last of how far they are.
     """
 
     run: Run
@@ -105,6 +117,7 @@ class RunDetail:
     child_runs: Mapping[int, Sequence[ChildRun]]
     inner: Sequence[InnerTask]
     explanations: Mapping[TaskId, str]
+    beats: Mapping[TaskId, Beat]
 
 
 async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
@@ -120,6 +133,7 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         child_runs = await family.child_runs(tx, run_id, CHILD_RUNS) if children else {}
         inner = await inner_tasks(engine, tx, run_id) if children else []
         explanations = await _lines(engine, tx, [*tasks, *(one.task for one in inner)])
+        beats = await _beats(tx, [*tasks, *(one.task for one in inner)])
     left = {task.id.position: task.result() for task in tasks}
     ended = found.status in RUN_ENDED
     return RunDetail(
@@ -132,7 +146,13 @@ async def run_detail(engine: Engine, run_id: UUID) -> RunDetail:
         child_runs=child_runs,
         inner=inner,
         explanations=explanations,
+        beats=beats,
     )
+
+
+async def _beats(tx: Tx, tasks: Sequence[Task]) -> dict[TaskId, Beat]:
+    running = sorted({task.id.run_id for task in tasks if task.status is TaskStatus.RUNNING})
+    return {one.task: one for one in await heartbeats.of_runs(tx, running)} if running else {}
 
 
 async def _lines(engine: Engine, tx: Tx, tasks: Sequence[Task]) -> dict[TaskId, str]:
@@ -181,6 +201,14 @@ async def events_after(
             ended = not await family.any_active(tx, run_ids)
         page = await events.after_in(tx, run_ids, cursor, EVENTS_AT_ONCE, is_complete=ended)
     return EventPage(page, found.status if ended and len(page) < EVENTS_AT_ONCE else None)
+
+
+async def beats_after(
+    engine: Engine, run_id: UUID, after: datetime | None, with_children: bool = False
+) -> list[Beat]:
+    """What nodes of a run that run now said after a time of how far they are, oldest first."""
+    async with engine.db.connection() as tx:
+        return await heartbeats.of_runs(tx, await _with(tx, run_id, with_children), after)
 
 
 async def _with(tx: Tx, run_id: UUID, with_children: bool) -> list[UUID]:

@@ -18,6 +18,7 @@ class CauseKind(StrEnum):
     RUNNING = "running"
     QUEUED = "queued"
     NO_WORKER = "no_worker"
+    ACTIVITY = "activity"
     JOBS_AHEAD = "jobs_ahead"
     LOST_JOB = "lost_job"
     TIMER = "timer"

@@ -102,7 +102,7 @@ class Facts:
 
     key_holders: by concurrency key of tasks. children: runs that have begun and not ended, the first few of
     each task; of a failed one, those that failed. sweep_seconds: how old a delivery is when the sweep looks
-    for its job.
+    for its job. offers: how many workers that run have an activity, of those that were ever declared.
     """
 
     now: datetime
@@ -113,3 +113,4 @@ class Facts:
     key_holders: Mapping[str, Sequence[Holder]] = field(default_factory=dict)
     children: Mapping[TaskId, Sequence[UUID]] = field(default_factory=dict)
     sweep_seconds: float = 10.0
+    offers: Mapping[str, int] = field(default_factory=dict)

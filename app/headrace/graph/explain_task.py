@@ -120,8 +120,23 @@ def _held(facts: Facts, task: TaskFacts, held_for: str) -> Cause:
         case "rate":
             text = f"waits for the rate limit {name}{until(task.wake_at)}"
             return Cause(_K.RATE, text, until=task.wake_at, details={"key": name})
+        case "activity":
+            return _lacked(facts, task, name)
         case _:
             return Cause(_K.BREAKPOINT, f"stands at the breakpoint before node {task.node_id}")
+
+
+def _lacked(facts: Facts, task: TaskFacts, name: str) -> Cause:
+    """The worker that took it has not the activity."""
+    count = facts.offers.get(name, 0)
+    if count:
+        who = "the worker that has" if count == 1 else f"one of {count} workers that have"
+        return Cause(
+            _K.ACTIVITY, f"waits for {who} the activity {name}{until(task.wake_at)}", until=task.wake_at
+        )
+    known = "" if name in facts.offers else "; none has ever declared it"
+    text = f"no worker that runs knows the activity {name}{known}"
+    return Cause(_K.ACTIVITY, text, until=task.wake_at, details={"activity": name, "workers": 0})
 
 
 def key_cause(key: str, holders: Sequence[Holder], ahead: int = 0) -> Cause:

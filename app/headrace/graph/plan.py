@@ -11,7 +11,7 @@ from functools import cached_property
 from headrace.graph.definition import Definition, Node
 from headrace.graph.edges import PlanEdge
 from headrace.graph.join import Join, Losers
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.retry import RetryPolicy
 from headrace.graph.settings import Cache, Concurrency, OnFailure, Rate, RunConcurrency
 from headrace.graph.template import references, uses
@@ -222,8 +222,15 @@ BODY = "body"
 
 
 def own_config(node: Node) -> JsonObject:
-    """A node's config without its body: names in a body are the body's."""
-    return {key: value for key, value in node.config.items() if key != BODY}
+    """A node's config without its body: names in a body are the body's.
+
+    Other types have settings of that name, too: only what could be a graph is one.
+    """
+    return {key: value for key, value in node.config.items() if key != BODY or not _may_be_graph(value)}
+
+
+def _may_be_graph(value: JsonValue) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("nodes"), list)
 
 
 def _indexes(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

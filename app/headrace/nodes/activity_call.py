@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextvars import ContextVar
 from functools import partial
 from typing import cast
 
@@ -11,13 +12,16 @@ from headrace.activities.declaration import Activity
 from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Outcome
-from headrace.nodes.base import NodeContext
+from headrace.nodes.base import Http, NodeContext
 
 ISOLATED = "headrace.nodes.isolated_activity:run"
 """What calls an activity in a process of its own."""
 
 _TYPES = {"error": "error", "warning": "info", "debug": "system"}
 """The types of lines in the run's log by their level; else it is `node-output`."""
+
+
+_http: ContextVar[Http] = ContextVar("http")
 
 
 async def perform(context: NodeContext, activity: Activity, payload: JsonValue) -> Outcome:
@@ -38,10 +42,19 @@ async def perform(context: NodeContext, activity: Activity, payload: JsonValue) 
 async def _called(context: NodeContext, activity: Activity, payload: JsonValue) -> object:
     arguments = activity.signature.bind(payload)
     call = partial(activity.function, *arguments.positional, **arguments.named)
-    with entered(_context(context, activity)):
-        if activity.is_async:
-            return await cast("Awaitable[object]", call())
-        return await context.run_sync(call)
+    token = _http.set(context.http)
+    try:
+        with entered(_context(context, activity)):
+            if activity.is_async:
+                return await cast("Awaitable[object]", call())
+            return await context.run_sync(call)
+    finally:
+        _http.reset(token)
+
+
+def http() -> Http:
+    """Outgoing calls for the built-in activity that runs here, behind the guard that nodes have."""
+    return _http.get()
 
 
 def _context(context: NodeContext, activity: Activity) -> ActivityContext:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from headrace.nodes import sample_activities
 from headrace.nodes.activity import RunActivity
 from headrace.nodes.approval import Approval
 from headrace.nodes.base import Config, NodeRegistry, NodeType
@@ -34,7 +35,8 @@ from headrace.nodes.wait_until import WaitUntil
 
 
 def builtin() -> NodeRegistry:
-    """Every node type that Headrace brings."""
+    """Every node type that Headrace brings; `activity` stands for its activities, too."""
+    assert sample_activities  # importing them has declared them
     types = (
         InputText(),
         Trigger(),

@@ -71,6 +71,13 @@ async def find(tx: Tx, names: Sequence[str] | None = None) -> list[Seen]:
     return [_seen(row) for row in rows]
 
 
+async def offers(tx: Tx, held_for: Sequence[str]) -> dict[str, int]:
+    """How many workers have the activities that tasks wait for, of those that were ever declared."""
+    names = sorted({one.removeprefix(LACK) for one in held_for if one.startswith(LACK)})
+    found = await find(tx, names) if names else []
+    return {str(one.declaration["name"]): one.workers for one in found}
+
+
 def _seen(row: Record) -> Seen:
     return Seen(row.project, cast(JsonObject, load(row.declaration)), row.seen_at, row.workers)
 

@@ -64,7 +64,7 @@ SELECT h.run_id, h.position, t.node_id, h.progress, h.details, h.beat_at
 FROM task_heartbeats h JOIN workflow_tasks t USING (run_id, position)
 WHERE h.run_id = ANY($1) AND t.status = 'running' AND t.token = h.token
   AND ($2::timestamptz IS NULL OR h.beat_at > $2)
-ORDER BY h.run_id, h.position
+ORDER BY h.beat_at, h.run_id, h.position
 """
 
 

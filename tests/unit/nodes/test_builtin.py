@@ -15,7 +15,7 @@ def least(node: NodeType[Config]) -> dict[str, str]:
 
 def test_the_palette_and_its_order() -> None:
     assert [one.type for one in TYPES] == [
-        *["inputText", "trigger", "transform", "validate"],
+        *["inputText", "trigger", "transform", "code", "inline", "validate"],
         *["decision", "ifElse", "switch"],
         *["apiCall", "notification", "log", "delay"],
         *["waitUntil", "waitSignal", "approval", "question", "httpPoll"],
@@ -40,7 +40,8 @@ def test_the_schema_is_fit_for_a_form(node: NodeType[Config]) -> None:
     schema = node.config_model.model_json_schema()
 
     assert node.description
-    assert node.group in ("Input & Data", "Logic & Control", "Actions", "Waits & People", "Data")
+    groups = ("Input & Data", "Logic & Control", "Actions", "Waits & People", "Activities", "Data")
+    assert node.group in groups
     for name, field in schema["properties"].items():
         assert name[0].islower()
         assert "_" not in name
