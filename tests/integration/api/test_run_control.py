@@ -27,7 +27,7 @@ async def go_on(engine: Engine) -> None:
 
 CHAIN = workflow([node("a"), node("b"), node("c")], [edge("a", "b"), edge("b", "c")])
 BAD = workflow(
-    [node("a"), node("bad", "switch", config={"cases": [{"id": "x", "condition": False}]}), node("b")],
+    [node("a"), node("bad", "switch", config={"cases": [{"id": "x", "when": False}]}), node("b")],
     [edge("a", "bad"), edge("bad", "b")],
 )
 STOPS = workflow([node("a"), node("end", "terminate", config={"reason": "enough"})], [edge("a", "end")])
@@ -74,7 +74,9 @@ async def test_a_rerun_uses_results_again_and_takes_another_input(
     assert again.status_code == 201
     assert again.json()["reused"] == ["a", "b"]
     await go_on(engine)
-    assert (await status(client, again.json()["runId"]))["status"] == "succeeded"
+    seen = await status(client, again.json()["runId"])
+    assert (seen["status"], seen["origin"]) == ("succeeded", {"rerunOf": run_id, "from": ["c"]})
+    assert (await status(client, run_id))["origin"] is None
     edited = await client.post(f"/runs/{run_id}/rerun", json={"input": {"n": 2}})
     assert (await status(client, edited.json()["runId"]))["input"] == {"n": 2}
     refused = await client.post(f"/runs/{run_id}/rerun", json={"from": ["nobody"]})
@@ -150,7 +152,7 @@ async def test_an_older_version_and_a_priority(client: httpx.AsyncClient, engine
     body = {"version": 1, "priority": "CRITICAL"}
     begun = await client.post(f"/workflows/{workflow_id}/execute-async", json=body)
     seen = await status(client, begun.json()["runId"])
-    assert seen["version"] == 1
+    assert (seen["version"], seen["priority"]) == (1, "CRITICAL")
     await client.post(f"/workflows/{workflow_id}/versions/1/activate")
     newer = await client.post(f"/workflows/{workflow_id}/execute-async", json={"version": 2})
     assert (await status(client, newer.json()["runId"]))["version"] == 2
@@ -176,6 +178,18 @@ async def test_many_at_once(client: httpx.AsyncClient, engine: Engine) -> None:
     late = {"action": "rerun", "startedAfter": "2999-01-01T00:00:00Z"}
     assert (await client.post("/runs/bulk", json=late)).json()["matched"] == []
     assert (await client.post("/runs/bulk", json={"action": "explode"})).status_code == 422
+
+
+async def test_failed_runs_are_listed_and_retried_together(client: httpx.AsyncClient, engine: Engine) -> None:
+    _, run_id = await finished_run(client, engine, BAD)
+    await finished_run(client, engine, CHAIN)
+    failed = (await client.get("/runs", params={"status": "failed"})).json()["items"]
+    assert [one["id"] for one in failed] == [run_id]
+    done = (await client.post("/runs/bulk", json={"action": "retry", "status": "failed"})).json()["done"]
+    assert (done, (await status(client, run_id))["status"]) == ([run_id], "running")
+    await go_on(engine)
+    seen = await status(client, run_id)
+    assert (seen["status"], seen["tasks"][1]["attempt"]) == ("failed", 2)  # type: ignore[index, call-overload]
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])

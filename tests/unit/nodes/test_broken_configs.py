@@ -70,8 +70,10 @@ JSON = st.recursive(
     max_leaves=8,
 )
 NODE_SETTINGS = st.sampled_from(
-    "join retry timeouts cache concurrency rate priority allowFailure maxLost finally compensateWith"
-    " queue config position name id type base".split()
+    [
+        *("join", "retry", "timeouts", "cache", "concurrency", "rate", "priority", "allowFailure", "maxLost"),
+        *("finally", "compensateWith", "queue", "config", "position", "name", "id", "type", "base"),
+    ]
 )
 
 
