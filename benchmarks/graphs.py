@@ -12,6 +12,9 @@ from headrace.graph.json_types import JsonObject
 
 _MOST_PARENTS = 3
 
+NOTHING: JsonObject = {"type": "noop", "config": {}}
+"""A node that does nothing."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -28,14 +31,11 @@ class Graph:
             found[target].append(source)
         return tuple(map(tuple, found))
 
-    def document(self, name: str, node_type: str = "noop") -> JsonObject:
-        """A workflow definition whose nodes do nothing."""
+    def document(self, name: str, node: JsonObject = NOTHING) -> JsonObject:
+        """A workflow definition, all of whose nodes are of one kind. node: their type and config."""
         return {
             "name": name,
-            "nodes": [
-                {"id": f"n{number}", "type": node_type, "name": f"n{number}", "config": {}}
-                for number in range(self.size)
-            ],
+            "nodes": [{"id": f"n{number}", "name": f"n{number}", **node} for number in range(self.size)],
             "edges": [{"source": f"n{source}", "target": f"n{target}"} for source, target in self.edges],
         }
 

@@ -8,7 +8,7 @@ from html import escape
 
 from benchmarks.growth import KINDS, SIZES
 from benchmarks.peers.catalogue import RQ_SIMPLE
-from benchmarks.sample import OURS, Figures
+from benchmarks.sample import OUR_FUNCTIONS, OURS, Figures
 from benchmarks.shapes import NOOP
 
 WIDTH = 920
@@ -60,7 +60,7 @@ def _panel(figures: Figures, key: str, title: str, form: str) -> str:
     rows = [_text(0, 34, title, weight="600")]
     for place, (who, value) in enumerate(bars):
         y, length = 46 + place * _LINE, max(1.0, room * value / longest)
-        colour = _OURS_COLOUR if who == OURS else _OTHER_COLOUR
+        colour = _OURS_COLOUR if who in (OURS, OUR_FUNCTIONS) else _OTHER_COLOUR
         rows.append(_text(_LABEL - 8, y + 13, who, anchor="end"))
         rows.append(f'<rect x="{_LABEL}" y="{y}" width="{length:.1f}" height="17" rx="2" fill="{colour}"/>')
         rows.append(_text(_LABEL + length + 6, y + 13, format(value, form)))

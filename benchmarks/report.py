@@ -12,6 +12,7 @@ COLUMNS = (
     ("no-op jobs/s", f"{NOOP} nodes/s", ".0f"),
     ("S1 hop p50 ms", "S1 hop p50 ms", ".2f"),
     ("p95 ms", "S1 hop p95 ms", ".2f"),
+    ("S1 s", "S1 seconds", ".3f"),
     ("S2 s", "S2 seconds", ".3f"),
     ("S3 s", "S3 seconds", ".3f"),
     ("S4 nodes/s", "S4 nodes/s", ".0f"),

@@ -9,7 +9,7 @@ from benchmarks import servers
 from benchmarks.options import Options
 from benchmarks.ours.client import client
 from benchmarks.ours.fleet import Fleet, fleet
-from benchmarks.ours.run import measure
+from benchmarks.ours.run import NODES, measure
 from benchmarks.peers.catalogue import PEERS, Peer
 from benchmarks.peers.environments import NotInstalled
 from benchmarks.peers.session import PeerFailed, Setting, session
@@ -58,19 +58,20 @@ async def _our_round(options: Options, where: Servers, shapes: Sequence[Shape], 
         await workers.start(options.processes)
         idle = [resident_mb(pid) for pid in workers.processes.pids]
         figures.add("memory idle MB", OURS, max(idle))
-        for shape in shapes:
-            if shape.name != NOOP:
-                await _our_shape(workers, shape, figures)
+        for who in NODES:
+            for shape in shapes:
+                if shape.name != NOOP:
+                    await _our_shape(who, workers, shape, figures)
 
 
-async def _our_shape(workers: Fleet, shape: Shape, figures: Figures) -> None:
+async def _our_shape(who: str, workers: Fleet, shape: Shape, figures: Figures) -> None:
     try:
-        sample, course = await measure(workers, shape)
+        sample, course = await measure(workers, shape, who)
     except TooSlow as error:
-        _take(Sample(OURS, shape.name, shape.nodes, 0, wrong=str(error)), figures)
+        _take(Sample(who, shape.name, shape.nodes, 0, wrong=str(error)), figures)
         return
     _take(sample, figures)
-    if shape.name == S4 and not sample.wrong:
+    if shape.name == S4 and who == OURS and not sample.wrong:
         figures.add("S4 nodes/s from the first start", OURS, shape.nodes / course.busy_seconds)
         figures.add("S4 starts/s", OURS, shape.runs / course.start_seconds)
         figures.add("memory after S4 MB", OURS, max(map(peak_mb, workers.processes.pids)))
@@ -96,8 +97,8 @@ async def _peer_round(
 def _take(sample: Sample, figures: Figures) -> None:
     figures.take(sample)
     if sample.wrong:
-        say(f"  {sample.who:16} {sample.shape}  WRONG: {sample.wrong}")
+        say(f"  {sample.who:19} {sample.shape}  WRONG: {sample.wrong}")
         return
     hop = f"  hop p50 {median(sample.hops):6.2f} ms" if sample.hops else ""
     rate = sample.nodes / sample.seconds
-    say(f"  {sample.who:16} {sample.shape}  {sample.seconds:8.3f} s  {rate:8.0f} nodes/s{hop}")
+    say(f"  {sample.who:19} {sample.shape}  {sample.seconds:8.3f} s  {rate:8.0f} nodes/s{hop}")

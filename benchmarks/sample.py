@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 OURS = "Headrace"
+"""With nodes that do nothing, as its workflows have them between others."""
+
+OUR_FUNCTIONS = "Headrace, functions"
+"""With nodes that run a user's function, which does nothing."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.peers.catalogue import BULLMQ, CELERY, DRAMATIQ, RQ_SIMPLE
-from benchmarks.sample import Figures
+from benchmarks.sample import OUR_FUNCTIONS, OURS, Figures
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,16 @@ def _ratio(over: float | None, under: float | None) -> float | None:
 
 
 def verdicts(figures: Figures) -> list[Verdict]:
-    """All targets, in the order of the plan."""
-    return [*_drain(figures), *_latency(figures), *_starts(figures), *_growth(figures), *_memory(figures)]
+    """All targets, in the order of the plan; those of the shapes for both kinds of our nodes."""
+    shapes = [
+        one for who in (OURS, OUR_FUNCTIONS) for one in (*_drain(figures, who), *_latency(figures, who))
+    ]
+    calls = Verdict("S5, 2 processes", figures.median("S5 seconds"), 0.4, at_least=False, unit="s")
+    return [*shapes, calls, *_starts(figures), *_growth(figures), *_memory(figures)]
 
 
-def _drain(figures: Figures) -> list[Verdict]:
-    ours = figures.median("S4 nodes/s")
+def _drain(figures: Figures, ours: str) -> list[Verdict]:
+    rate = figures.median("S4 nodes/s", ours)
     rivals = (
         (RQ_SIMPLE, "S0 nodes/s", 12.0, "'s no-op jobs/s"),
         (CELERY, "S4 nodes/s", 10.0, ""),
@@ -53,23 +57,33 @@ def _drain(figures: Figures) -> list[Verdict]:
         (BULLMQ, "S4 nodes/s", 1.5, ""),
     )
     return [
-        Verdict(f"S4 nodes/s over {who}{what}", _ratio(ours, figures.median(key, who)), limit, at_least=True)
+        Verdict(
+            f"{_of(ours)}S4 nodes/s over {who}{what}", _ratio(rate, figures.median(key, who)), limit, True
+        )
         for who, key, limit, what in rivals
     ]
 
 
-def _latency(figures: Figures) -> list[Verdict]:
+def _of(ours: str) -> str:
+    return "functions: " if ours == OUR_FUNCTIONS else ""
+
+
+def _latency(figures: Figures, ours: str) -> list[Verdict]:
     rivals = (
         ("S1 hop p50 ms", CELERY, 0.4, "S1 hop p50 over Celery's chain"),
         ("S1 hop p50 ms", BULLMQ, 1.5, "S1 hop p50 over BullMQ's"),
         ("S2 seconds", CELERY, 0.25, "S2 over Celery's chord"),
         ("S3 seconds", CELERY, 0.2, "S3 over Celery's"),
     )
-    found = [
-        Verdict(text, _ratio(figures.median(key), figures.median(key, who)), limit, at_least=False)
+    return [
+        Verdict(
+            _of(ours) + text,
+            _ratio(figures.median(key, ours), figures.median(key, who)),
+            limit,
+            at_least=False,
+        )
         for key, who, limit, text in rivals
     ]
-    return [*found, Verdict("S5, 2 processes", figures.median("S5 seconds"), 0.4, at_least=False, unit="s")]
 
 
 def _starts(figures: Figures) -> list[Verdict]:

@@ -55,7 +55,7 @@ def _wrong_run(graph: Graph, nodes: Mapping[int, asyncpg.Record]) -> str:
 def _wrong_inputs(graph: Graph, nodes: Mapping[int, asyncpg.Record]) -> str:
     outputs = {number: load(row["output"]) for number, row in nodes.items()}
     for number, parents in enumerate(graph.parents):
-        is_told = nodes[number]["node_type"] == "noop" and parents
+        is_told = nodes[number]["node_type"] in ("noop", "activity") and parents
         if is_told and outputs[number] != merged([outputs[parent] for parent in parents]):
             return f"the input of node {number} is not what its parents left"
     return ""

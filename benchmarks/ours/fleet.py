@@ -15,6 +15,7 @@ from benchmarks.processes import Processes, TooSlow
 
 COMMAND = (sys.executable, "-m", "headrace_worker")
 
+_TASKS = Path(__file__).with_name("tasks")
 _READY_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 _RUNNING = "SELECT count(*) FROM workflow_workers WHERE state = 'running' AND pid = ANY($1::int[])"
@@ -48,7 +49,12 @@ async def fleet(
     client: Client, folder: Path, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Fleet]:
     """A fleet without workers yet, with default settings but for those given."""
-    env = {"DATABASE_URL": client.database_url, "REDIS_URL": client.redis_url, **(settings or {})}
+    env = {
+        "DATABASE_URL": client.database_url,
+        "REDIS_URL": client.redis_url,
+        "HEADRACE_TASKS": str(_TASKS),
+        **(settings or {}),
+    }
     # Not in the checkout: a developer's `.env` there is none of the benchmark's settings.
     with Processes(env, folder / "workers.log", cwd=folder) as processes:
         try:

@@ -10,13 +10,20 @@ from uuid import UUID
 
 from rq.suspension import resume, suspend
 
-from benchmarks.graphs import Graph
+from benchmarks.graphs import NOTHING, Graph
 from benchmarks.ours import check, through_rq
 from benchmarks.ours.fleet import Fleet
 from benchmarks.ours.through_rq import FinishedJobs, watched
 from benchmarks.processes import TooSlow
-from benchmarks.sample import OURS, Sample
+from benchmarks.sample import OUR_FUNCTIONS, OURS, Sample
 from benchmarks.shapes import Shape
+from headrace.graph.json_types import JsonObject
+
+NODES: dict[str, JsonObject] = {
+    OURS: NOTHING,
+    OUR_FUNCTIONS: {"type": "activity", "config": {"activity": "passOn"}},
+}
+"""What the nodes are of those who run our shapes."""
 
 _SECONDS = 180.0
 _SUSPENDED_SECONDS = 15.0
@@ -38,9 +45,9 @@ class Course:
     wrong: str = ""
 
 
-async def measure(fleet: Fleet, shape: Shape) -> tuple[Sample, Course]:
+async def measure(fleet: Fleet, shape: Shape, who: str = OURS) -> tuple[Sample, Course]:
     """Runs a shape, after its warm-ups, and checks all of it."""
-    workflow = await fleet.client.save(shape.graph.document(shape.name))
+    workflow = await fleet.client.save(shape.graph.document(shape.name, NODES[who]))
     course = Course(0, 0)
     for _ in range(shape.warm_ups + 1):
         course = await (_drain if shape.drained else _at_once)(fleet, shape, workflow)
@@ -50,7 +57,7 @@ async def measure(fleet: Fleet, shape: Shape) -> tuple[Sample, Course]:
     if shape.is_chain and not course.wrong:
         starts = await fleet.client.starts_of(course.runs[0])
         hops = [(after - before) * 1_000 for before, after in pairwise(starts)]
-    return Sample(OURS, shape.name, shape.nodes, course.seconds, tuple(hops), course.wrong), course
+    return Sample(who, shape.name, shape.nodes, course.seconds, tuple(hops), course.wrong), course
 
 
 async def _at_once(fleet: Fleet, shape: Shape, workflow: UUID) -> Course:

@@ -134,7 +134,7 @@ def test_tables_have_the_same_columns_in_every_row() -> None:
     found = figures(Headrace=0.1, BullMQ=0.2)
     found.take(Sample("Celery", "S1", 50, 0, wrong="late"))
     rows = table(found)
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     assert [row[0] for row in rows[1:]] == ["Headrace", "BullMQ", "Celery"]
     assert rows[3][2] == "WRONG"
     assert markdown([["a", "b"], ["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |"
