@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
 from headrace.nodes.lanes import Language
 from headrace.nodes.stored_source import as_script, entry_of, input_schema
-from headrace.store import stored_activities
+from headrace.store import activities_seen, stored_activities
 from headrace.store.codec import dump, plain
 from headrace.store.db import Tx
 from headrace.store.stored_activities import NewVersion, Source
@@ -81,13 +81,12 @@ def hash_of(language: str, entry: str, source: str) -> str:
     return hashlib.sha256(dump([language, entry, source]).encode()).hexdigest()
 
 
-async def upload(engine: Engine, wanted: Upload, look: Look, taken: Collection[str] = ()) -> Uploaded:
+async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
     """Keeps a source, if it is not kept yet, and makes it the active version unless it is not to be.
 
-    taken: names of activities that workers bring. Raises InvalidInput, WrongState for a name that is taken,
-    TooLarge.
+    Raises InvalidInput, TooLarge, and WrongState for a name that Headrace or a worker brings.
     """
-    _require_free(engine, wanted.name, taken)
+    _require_name(engine, wanted.name)
     _require_storable(wanted.source)
     exports = await _exports(wanted, look)
     entry = _entry(wanted, exports)
@@ -103,6 +102,8 @@ async def upload(engine: Engine, wanted: Upload, look: Look, taken: Collection[s
 
 async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
     name = wanted.name
+    if any(one.project == PROJECT for one in await activities_seen.find(tx, [name])):
+        raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
     active = await stored_activities.add(tx, PROJECT, name)
     is_new = await stored_activities.add_version(tx, PROJECT, name, new)
     if wanted.activates and active != new.hash:
@@ -127,7 +128,7 @@ def _entry(wanted: Upload, exports: Sequence[str]) -> str:
     return entry
 
 
-def _require_free(engine: Engine, name: str, taken: Collection[str]) -> None:
+def _require_name(engine: Engine, name: str) -> None:
     if _NAME.fullmatch(name) is None:
         hint = "up to 64 letters, digits, `_`, `.` and `-`, and first a letter or `_`"
         raise InvalidInput(
@@ -135,8 +136,6 @@ def _require_free(engine: Engine, name: str, taken: Collection[str]) -> None:
         )
     if engine.nodes.get(name) is not None:
         raise WrongState(f"'{name}' is a node type that Headrace brings: give the activity another name")
-    if name in taken:
-        raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
 
 
 def _require_storable(source: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from headrace.activities.declaration import Declaration
 from headrace.engine.program import Engine
 from headrace.engine.variables import PROJECT
 from headrace.errors import NotFound
-from headrace.store import pins, stored_activities
+from headrace.store import activities_seen, pins, stored_activities
 from headrace.store.db import Tx
 from headrace.store.stored_activities import Stored, Version
 
@@ -18,18 +19,30 @@ SHORTEST_PREFIX = 8
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A stored activity with what uses it. used_by: names of workflows whose current version does."""
+    """An activity with what uses it: one that is stored, or one that a worker has declared.
 
-    stored: Stored
+    used_by: names of workflows whose current version does. workers: how many that live can run it now.
+    """
+
+    name: str
     used_by: tuple[str, ...]
+    stored: Stored | None = None
+    declared: Declaration | None = None
+    workers: int = 0
 
 
 async def find(engine: Engine) -> list[Described]:
-    """All stored activities, by name. Looks through the current versions of all workflows."""
+    """All activities, by name. Looks through the current versions of all workflows."""
     async with engine.db.transaction() as tx:
-        found = await stored_activities.find(tx, PROJECT)
-        users = await stored_activities.users(tx, [one.name for one in found]) if found else {}
-    return [Described(one, tuple(users[one.name])) for one in found]
+        stored = await stored_activities.find(tx, PROJECT)
+        seen = [
+            (Declaration.from_json(one.declaration), one.workers) for one in await activities_seen.find(tx)
+        ]
+        names = [*(one.name for one in stored), *(one.name for one, _ in seen)]
+        users = await stored_activities.users(tx, names) if names else {}
+    found = [Described(one.name, tuple(users[one.name]), stored=one) for one in stored]
+    found += [Described(one.name, tuple(users[one.name]), None, one, workers) for one, workers in seen]
+    return sorted(found, key=lambda one: one.name)
 
 
 async def palette(engine: Engine) -> list[Stored]:

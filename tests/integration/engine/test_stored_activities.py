@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -14,6 +14,7 @@ from headrace.engine.activities import Upload, Uploaded, upload
 from headrace.engine.activity_reading import set_trusted
 from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.control import cancel_run
+from headrace.engine.lacking import declare
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow, update_workflow
 from headrace.engine.start import StartRequest, start_run
@@ -23,6 +24,8 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.nodes.lanes import Language
 from headrace.sandbox.checked import Checked
 from headrace.sandbox.lane import check_source
+from headrace.store import workers
+from headrace.store.workers import NewWorker
 from headrace.testing import FakeHttp, process
 from headrace_worker.lanes import WorkerLanes
 from support.api import settings_for
@@ -30,6 +33,17 @@ from support.drive import status_of, tasks_of
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
+
+
+DECLARED: JsonObject = {
+    "name": "mine",
+    "description": "Of a worker.",
+    "origin": "project",
+    "source": "tasks",
+    "inputSchema": {"type": "object"},
+    "outputSchema": None,
+    "options": {},
+}
 
 
 async def anything(language: Language, source: str) -> Checked:
@@ -74,7 +88,8 @@ async def pins_of(engine: Engine, run_id: UUID) -> str:
 
 
 async def output(engine: Engine, run_id: UUID, node: str = "a") -> JsonValue:
-    return (await tasks_of(engine, run_id))[node].output
+    found: JsonValue = (await tasks_of(engine, run_id))[node].output
+    return found
 
 
 async def test_the_same_content_is_one_version(engine: Engine) -> None:
@@ -248,8 +263,14 @@ async def test_names_that_are_none_are_refused(engine: Engine, name: str) -> Non
 async def test_names_that_are_taken_are_refused(engine: Engine) -> None:
     with pytest.raises(WrongState, match="Headrace brings"):
         await put(engine, answering(1), name="delay")
+    worker = NewWorker(uuid4(), "w", "here", 1, queues=("q",), concurrency=1)
+    async with engine.db.transaction() as tx:
+        await workers.register(tx, worker)
+    await declare(engine, worker.id, "default", {"mine": DECLARED}, [])
+    (listed,) = await activity_reading.find(engine)
+    assert (listed.name, listed.workers, listed.stored) == ("mine", 1, None)
     with pytest.raises(WrongState, match="a worker brings"):
-        await upload(engine, Upload("mine", "python", answering(1)), anything, taken={"mine"})
+        await put(engine, answering(1), name="mine")
 
 
 async def test_sources_that_cannot_be_kept_are_refused(engine: Engine) -> None:

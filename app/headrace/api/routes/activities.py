@@ -10,7 +10,7 @@ from pydantic import Field
 
 from headrace.api.deps import PlainJson, Shared
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Body, Deleted, Model
-from headrace.api.source_check import look
+from headrace.api.source_check import looking
 from headrace.engine import activities, activity_reading
 from headrace.engine.activities import Upload, Uploaded
 from headrace.engine.activity_reading import Described, Read
@@ -54,25 +54,41 @@ class VersionOut(Model):
 
 
 class ActivityLine(Model):
-    """An activity in the list. origin: who brings it. used_by: workflows whose current version names it.
+    """An activity in the list.
 
-    active, versions: of one that is stored; active is null when no version was activated yet.
+    origin: who brings it: built-in, package, project or stored. used_by: workflows whose current version
+    names it. workers: how many that live can run it, of one that workers bring. active, versions: of one that
+    is stored; active is null when no version was activated yet.
     """
 
     name: str
     origin: str
+    description: str = ""
+    input_schema: JsonObject
     used_by: list[str]
+    workers: int | None = None
     active: VersionOut | None = None
     versions: int = 0
     updated_at: datetime | None = None
 
     @classmethod
     def of(cls, found: Described) -> ActivityLine:
-        stored = found.stored
+        stored, declared, used_by = found.stored, found.declared, list(found.used_by)
+        if declared is not None:
+            return cls(
+                name=declared.name,
+                origin=declared.origin,
+                description=declared.description,
+                input_schema=declared.input_schema,
+                used_by=used_by,
+                workers=found.workers,
+            )
+        assert stored is not None
         return cls(
             name=stored.name,
             origin="stored",
-            used_by=list(found.used_by),
+            input_schema=stored.active.input_schema if stored.active else {},
+            used_by=used_by,
             active=None if stored.active is None else VersionOut.of(stored.active),
             versions=stored.versions,
             updated_at=stored.updated_at,
@@ -150,7 +166,7 @@ class SettingsOut(Model):
 
 @router.get("")
 async def list_activities(house: Shared) -> ActivityList:
-    """All activities by name, with what uses them."""
+    """All activities by name, stored ones and those that workers bring, with what uses them."""
     return ActivityList(items=[ActivityLine.of(one) for one in await activity_reading.find(house.engine)])
 
 
@@ -159,7 +175,7 @@ async def list_activities(house: Shared) -> ActivityList:
 async def upload_activity(name: Name, body: UploadBody, house: Shared) -> UploadedOut:
     """Keeps a source as a version of an activity. The same content again is no new version."""
     wanted = Upload(name, body.language, body.source, body.entry, body.activate, body.by)
-    return UploadedOut.of(await activities.upload(house.engine, wanted, look))
+    return UploadedOut.of(await activities.upload(house.engine, wanted, looking(house.settings)))
 
 
 @router.get("/{name}", responses=NOT_FOUND)
