@@ -146,6 +146,21 @@ async def test_a_map_in_a_sub_workflow_in_a_loop(engine: Engine) -> None:
     assert await verify(engine.db) == []
 
 
+async def test_what_is_forked_may_be_known_at_run_time_only(engine: Engine) -> None:
+    """A dynamic fork: the list names the workflows and their inputs."""
+    for name in ("double", "treble"):
+        by = {"double": 2, "treble": 3}[name]
+        body = node("out", "item", config={"by": by})
+        each = a_map("each", body, items=["${n}"])
+        await create_workflow(
+            engine, workflow([each], [], name=name, outputs={"n": "${nodes.each.output[0]}"})
+        )
+    body = call("call", "${item.workflow}", input="${item.input}")
+    forks: JsonValue = [{"workflow": "treble", "input": {"n": 7}}, {"workflow": "double", "input": {"n": 4}}]
+    run_id = await run_to_end(engine, workflow([a_map("fork", body, items="${forks}")], []), {"forks": forks})
+    assert await output_of(engine, run_id, "fork") == [{"n": 21}, {"n": 8}]
+
+
 async def test_five_levels_of_sub_workflows(engine: Engine) -> None:
     await create_workflow(engine, chain(1) | {"name": "level 0"})
     for level in range(1, 5):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -280,3 +282,57 @@ async def test_retries_at_random_orders_come_to_the_same(engine: Engine, seed: i
         assert await verify(engine.db) == []
     assert await output_of(engine, run_id, "outer") == [[10, 10 * item, 30] for item in (4, 5, 6)]
     assert await attempts(engine, "first") == [1] * 9
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_retries_and_a_cancel_under_many_hands(engine: Engine, seed: int) -> None:
+    """Eight workers deliver in any order, some jobs twice; somebody retries items and cancels meanwhile."""
+    rng = random.Random(seed)
+    inner = a_map("inner", steps(fails(0, 2)), items=[1, "${item}", 3], maxConcurrency=2, tolerate=seed % 3)
+    outer = a_map("outer", inner, items=list(range(6)), maxConcurrency=3, tolerate=2)
+    loop = a_loop("loop", steps(fails(1)), **{"for": 3}, inputs={"item": 5})
+    run = await start_run(engine, StartRequest(await create_workflow(engine, workflow([outer, loop], []))))
+    bag: list[Dispatch] = [*run.dispatches, *run.dispatches]
+    cancels = [rng.choice((15, 60, 120, 10_000))]
+
+    async def work() -> None:
+        while bag:
+            job = bag.pop(rng.randrange(len(bag)))
+            bag.extend(await deliver(engine, job))
+            if rng.random() < 0.1:
+                bag.append(job)
+            cancels[0] -= 1
+            with suppress(WrongState):
+                if cancels[0] == 0:
+                    bag.extend(await cancel_run(engine, run.run_id))
+                elif rng.random() < 0.1:
+                    bag.extend(await retry_run(engine, await _any_failed(engine, rng)))
+
+    async with asyncio.timeout(50):
+        while await status_of(engine, run.run_id) != "succeeded":
+            await asyncio.gather(*(work() for _ in range(8)))
+            with suppress(WrongState):
+                bag.extend(await retry_run(engine, run.run_id))
+    assert await verify(engine.db) == []
+    output = await output_of(engine, run.run_id, "loop")
+    assert isinstance(output, dict)
+    assert output["results"] == [50] * 3
+    results = await output_of(engine, run.run_id, "outer")
+    assert isinstance(results, list)
+    for item, result in enumerate(results):
+        for expected, found in zip([10, 10 * item, 30], result or (), strict=bool(result)):  # type: ignore[arg-type]
+            assert found in (expected, None)  # a failure may be tolerated
+    twice = await sql(
+        engine.db,
+        "SELECT 1 FROM workflow_events WHERE type = 'task.completed' AND node_id IN ('first', 'item')"
+        " GROUP BY run_id, position HAVING count(*) > 1",
+    )
+    assert twice == []  # what completed stays
+
+
+async def _any_failed(engine: Engine, rng: random.Random) -> UUID:
+    """One of the runs that have failed; a run that is not there when none has."""
+    rows = await sql(engine.db, "SELECT id FROM workflow_runs WHERE status = 'failed' ORDER BY id")
+    if not rows:
+        raise WrongState
+    return UUID(str(rng.choice(rows).id))
