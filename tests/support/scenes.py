@@ -98,6 +98,7 @@ class Features:
     size: int = 7
     losers: bool = False
     fail_fast: bool = False
+    pauses: bool = False
     ends: bool = False
     finals: bool = False
     undo: bool = False
@@ -229,4 +230,6 @@ def random_scene(rng: random.Random, features: Features) -> Scene:
     rng.shuffle(draft.nodes)
     rng.shuffle(draft.edges)
     options: dict[str, JsonValue] = {"onFailure": "fail_fast"} if features.fail_fast else {}
+    if features.pauses:
+        options["onFailure"] = "pause"
     return Scene(workflow(draft.nodes, draft.edges, **options), draft.roles)

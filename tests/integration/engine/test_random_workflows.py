@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
 
-from headrace.engine.control import cancel_run
+from headrace.engine.control import cancel_run, resume_run
 from headrace.engine.program import Engine
 from headrace.engine.release import release
 from headrace.engine.save import create_workflow
 from headrace.engine.start import Started, StartRequest, start_run
+from headrace.engine.sweep import wake_due
 from headrace.engine.verify import verify
 from headrace.errors import WrongState
 from headrace.graph.dispatch import Dispatch, Release, RunTask
@@ -146,6 +147,25 @@ async def test_every_end_is_allowed_whatever_the_order(stage: Stage, kind: str) 
     for number, (started, (scene, _)) in enumerate(zip(runs, made, strict=True)):
         require_allowed((kind, number), scene, await stage.end_of(started.run_id))
     assert len(stage.cancelled) >= SCENES / 10
+    await require_all_ended(stage)
+
+
+async def test_runs_that_pause_on_failure_end_as_others_once_they_are_resumed(stage: Stage) -> None:
+    features = Features(size=6, pauses=True, losers=True, ends=True, finals=True, undo=True, bodies=1)
+    pauses = 0
+    for seed in range(2 * SCENES):
+        rng = random.Random(f"pauses {seed}")
+        scene = random_scene(rng, features)
+        started = await stage.start(scene)
+        await play(stage, started, rng, NEVER)
+        while await status_of(stage.engine, started.run_id) == "paused":
+            assert await verify(stage.engine.db) == []
+            pauses += 1
+            resumed = await resume_run(stage.engine, started.run_id)
+            jobs = [*resumed, *await wake_due(stage.engine)]
+            await play(stage, replace(started, dispatches=jobs), rng, NEVER)
+        require_allowed(seed, scene, await stage.end_of(started.run_id))
+    assert pauses > SCENES / 2
     await require_all_ended(stage)
 
 
