@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
 
-from headrace.engine.execute import is_instant
+from headrace.engine.execute import takes_no_time
 from headrace.engine.handover import Completed
 from headrace.engine.prepare import Execution, execution_of
 from headrace.graph.ids import TaskId
@@ -61,38 +61,49 @@ def _fronts(batch: Sequence[Completed]) -> list[_Front]:
 class _Front:
     """How far one run has come in this settlement. any: one of its executions.
 
-    results: what completed here left. missing: in-edges of others that are not in yet.
+    done: what completed here. results: what those left, for the inputs of others. missing: in-edges of others
+    that are not in yet. waiting: those that have none left.
     """
 
     any: Execution
+    done: dict[int, Completed] = field(default_factory=dict)
     results: dict[TaskId, Result] = field(default_factory=dict)
     missing: dict[int, int] = field(default_factory=dict)
     waiting: list[int] = field(default_factory=list)
 
     def add(self, one: Completed) -> None:
         """Tells the successors of a completion."""
-        if len(one.settlement.output or "") <= SIZE_LIMIT:
-            self.results[one.execution.task] = one.result()
-            plan = self.any.program.plan
-            for edge in plan.out(one.execution.task.position):
-                left = self.missing.get(edge.target, len(plan.nodes[edge.target].in_edges)) - 1
-                self.missing[edge.target] = left
-                if left == 0:
-                    self.waiting.append(edge.target)
+        position, plan = one.execution.task.position, self.any.program.plan
+        self.done[position] = one
+        for edge in plan.out(position):
+            left = self.missing.get(edge.target, len(plan.nodes[edge.target].in_edges)) - 1
+            self.missing[edge.target] = left
+            if left == 0:
+                self.waiting.append(edge.target)
 
     def ready(self) -> Iterator[Execution]:
         """Those that may run now; more come as completions are added."""
         while self.waiting:
             position = self.waiting.pop(0)
-            if self._may_run(position) and is_instant(execution := self._execution(position)):
-                yield execution
+            if self._is_quick(position) and self._has_all(position):
+                yield self._execution(position)
 
-    def _may_run(self, position: int) -> bool:
-        run_id, plan = self.any.task.run_id, self.any.program.plan
-        at_hand = all(TaskId(run_id, other) in self.results for other in needed(plan, position, None))
-        return at_hand and not plan.nodes[position].uses_variables
+    def _is_quick(self, position: int) -> bool:
+        node, run = self.any.program.plan.nodes[position], self.any.run
+        return takes_no_time(run, position) and not node.uses_variables
+
+    def _has_all(self, position: int) -> bool:
+        """Whether all that its input and texts need completed here, and is short."""
+        sources = needed(self.any.program.plan, position, None)
+        return sources <= self.done.keys() and all(
+            len(self.done[source].settlement.output or "") <= SIZE_LIMIT for source in sources
+        )
 
     def _execution(self, position: int) -> Execution:
-        node = self.any.program.plan.nodes[position]
-        first = Claim(TaskId(self.any.task.run_id, position), node.id, 1, 1, 0, None, None, 0)
+        run_id, plan = self.any.task.run_id, self.any.program.plan
+        for source in needed(plan, position, None):
+            task = TaskId(run_id, source)
+            if task not in self.results:
+                self.results[task] = self.done[source].result()
+        first = Claim(TaskId(run_id, position), plan.nodes[position].id, 1, 1, 0, None, None, 0)
         return execution_of(self.any.db, first, self.any.run, self.results)

@@ -15,7 +15,7 @@ from headrace.engine.halving import spared
 from headrace.engine.holding import hold_if_paused
 from headrace.engine.lacking import lacked, wait_for_worker
 from headrace.engine.prepare import Execution, prepare
-from headrace.engine.program import Engine
+from headrace.engine.program import Engine, KnownRun
 from headrace.engine.stopping import fail_run
 from headrace.engine.variables import TaskVariables
 from headrace.errors import HeadraceError, StoreUnavailable
@@ -155,9 +155,13 @@ def _known(execution: Execution) -> Outcome | None:
 
 def is_instant(execution: Execution) -> bool:
     """Whether `perform_at_once` may run it."""
-    if _known(execution) is not None:
-        return True
-    return execution.program.types[execution.task.position].is_instant and not execution.node.is_guarded
+    return execution.failure is not None or takes_no_time(execution.run, execution.task.position)
+
+
+def takes_no_time(run: KnownRun, position: int) -> bool:
+    """Whether a node runs on the spot: its type says so and no limit comes first, or its answer is known."""
+    node = run.program.plan.nodes[position]
+    return node.id in run.mocks or (run.program.types[position].is_instant and not node.is_guarded)
 
 
 def perform_at_once(execution: Execution, http: Http) -> Finished:
