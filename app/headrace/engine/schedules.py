@@ -195,7 +195,8 @@ async def make_room(engine: Engine, schedule_id: UUID, fired: Fired) -> list[Dis
         return Fired() if schedule is None else await admit_waiting(engine, schedule, tx)
 
     if fired.to_cancel:
-        dispatches += (await engine.db.transact(work)).dispatches
+        begun = await engine.db.transact(work)
+        dispatches += [*begun.dispatches, *await cancel_all(engine, begun.outdated)]
     return dispatches
 
 
