@@ -282,6 +282,7 @@ class TaskLane:
         future.set_result("ok")
         self._beside.began(ran.dispatch, future)
         self._completed += 1
+        self._busy += ran.seconds
         self.counting.add(ran.execution, ran.seconds, Done(None), End.SUCCESS)
 
     def _count(self, group: Sequence[_Seat], settled: Settled) -> None:

@@ -146,7 +146,7 @@ async def test_an_item_says_what_its_process_uses(client: httpx.AsyncClient, db:
     load = Load(2, 3, 1, busy=2.0, cpu_percent=12.5, memory_mb=81.5)
     await db.transact(partial(workers.heartbeat, worker_id=worker.id, load=load))
     (item,) = (await client.get("/workers")).json()["items"]
-    assert (item["running"], item["completed"], item["failed"]) == (2, 3, 1)
+    assert (item["completed"], item["failed"]) == (3, 1)
     assert (item["averageMs"], item["cpuPercent"], item["memoryMb"]) == (500.0, 12.5, 81.5)
     assert (item["project"], item["projects"], item["healthy"]) == ("shop", ["shop", "bank"], True)
     assert item["versions"] == {"headrace": "1"}
@@ -167,5 +167,6 @@ async def test_a_count_can_be_wanted_for_a_project(client: httpx.AsyncClient, db
     assert answer.json() == {"count": 3, "project": "shop"}
     assert await wish(db) == Target(3, 0)
     assert (await client.get("/workers")).json()["desired"] is None
+    assert (await client.get("/workers/desired")).json() == {"projects": {"shop": 3}}
     bad = await client.put("/workers/desired", json={"count": 3, "project": "a,b"})
     assert bad.status_code == 422

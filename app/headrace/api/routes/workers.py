@@ -14,7 +14,7 @@ from headrace.api.schemas import Body, Model
 from headrace.engine import reading
 from headrace.graph.json_types import JsonValue
 from headrace.graph.project import DEFAULT_PROJECT, PROJECT_PATTERN
-from headrace.store.worker_targets import set_target
+from headrace.store.worker_targets import set_target, targets
 from headrace.store.workers import Worker
 
 router = APIRouter(prefix="/workers", tags=["workers"])
@@ -26,7 +26,7 @@ class WorkerOut(Model):
     """A worker process.
 
     state: starting, running, stopping, stopped or failed. healthy: it has not ended, and its last heartbeat
-    is less than a minute old. running: nodes at that time. project: the first of its projects.
+    is less than a minute old. running: tasks in its hands now. project: the first of its projects.
     """
 
     id: UUID
@@ -92,6 +92,12 @@ class Desired(Body):
     project: str = Field(DEFAULT_PROJECT, pattern=PROJECT_PATTERN)
 
 
+class Wishes(Model):
+    """How many worker processes each project should have, where somebody said it."""
+
+    projects: dict[str, int]
+
+
 @router.get("")
 async def list_workers(
     house: Shared, ended: Annotated[bool, Query(description="Also those that ended today.")] = False
@@ -102,6 +108,14 @@ async def list_workers(
     projects = sorted({project for worker in alive for project in worker.projects})
     items = [WorkerOut.of(worker) for worker in crew.workers]
     return Workers(workers=projects, count=len(projects), desired=crew.desired, items=items)
+
+
+@router.get("/desired")
+async def desired(house: Shared) -> Wishes:
+    """How many worker processes each project should have: for whoever starts and stops them."""
+    async with house.engine.db.transaction() as tx:
+        found = await targets(tx)
+    return Wishes(projects={project: found[project].wanted for project in sorted(found)})
 
 
 @router.put("/desired", dependencies=[PlainJson])
