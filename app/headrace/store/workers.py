@@ -32,7 +32,7 @@ class NewWorker:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process. running: nodes at its last heartbeat.
+    """A worker process. running: tasks in its hands now.
 
     state: starting, running, stopping, stopped or failed. is_healthy: it has not ended, and its heartbeat is
     not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core, between its last
@@ -165,9 +165,13 @@ async def forget_old(tx: Tx) -> None:
 
 _HEALTHY = f"stopped_at IS NULL AND last_heartbeat > now() - interval '{UNHEALTHY_SECONDS} seconds'"
 
+# What a worker says of its running nodes is as old as its heartbeat, and untrue once it is dead: tasks know.
 _COLUMNS = f"""
 id, name, host, pid, state, projects, queues, concurrency, started_at, last_heartbeat, stopped_at,
-running, completed, failed, versions, busy / 1e6 AS busy, cpu_percent, memory_mb, {_HEALTHY} AS is_healthy
+CASE WHEN {_HEALTHY} THEN (
+  SELECT count(*)::int FROM workflow_tasks t WHERE t.status = 'running' AND t.worker_id = workflow_workers.id
+) ELSE 0 END AS running,
+completed, failed, versions, busy / 1e6 AS busy, cpu_percent, memory_mb, {_HEALTHY} AS is_healthy
 """
 
 

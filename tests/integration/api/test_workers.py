@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from headrace.engine.execute import claim
 from headrace.engine.program import Engine
+from headrace.graph.ids import TaskId
 from headrace.store import worker_targets, workers
+from headrace.store.claims import Delivery
 from headrace.store.db import Database
-from headrace.store.workers import NewWorker
+from headrace.store.workers import Load, NewWorker
 from support.api import finished_run, saved, serving, settings_for, started
 from support.build import chain
+from support.rows import sql
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +44,25 @@ async def test_each_worker_process_is_an_item(client: httpx.AsyncClient, db: Dat
     assert item["lastHeartbeat"] >= item["startedAt"]
     both = (await client.get("/workers", params={"ended": True})).json()["items"]
     assert {item["name"]: item["state"] for item in both} == {"one": "running", "two": "failed"}
+
+
+async def test_a_worker_shows_what_it_runs_now_and_a_silent_one_nothing(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    worker = await employ(db, "one")
+    async with db.transaction() as tx:
+        await workers.heartbeat(tx, worker.id, Load(running=3, completed=0, failed=0))
+
+    async def shown() -> tuple[str, bool, int]:
+        (item,) = (await client.get("/workers")).json()["items"]
+        return item["state"], item["healthy"], item["running"]
+
+    assert await shown() == ("running", True, 0)
+    run_id = await started(client, await saved(client, chain(1)))
+    await claim(engine, [Delivery(TaskId(UUID(run_id), 0), 1, 1)], worker.id)
+    assert await shown() == ("running", True, 1)
+    await sql(db, "UPDATE workflow_workers SET last_heartbeat = now() - interval '2 minutes'")
+    assert await shown() == ("running", False, 0)
 
 
 async def test_the_wish_for_workers_is_kept(client: httpx.AsyncClient, db: Database) -> None:
