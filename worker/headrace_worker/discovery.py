@@ -127,7 +127,7 @@ def _attempt(load: _Load) -> LoadProblem | None:
             load.run()
     except (Exception, SystemExit) as error:
         problem = _problem(load, error)
-        _log.warning("tasks_not_loaded", f"{problem.message}. {problem.hint}".rstrip(" ."), module=load.module)
+        _log.warning("tasks_not_loaded", f"{problem.message}. {problem.hint}".rstrip(" ."), tasks=load.module)
         return problem
     return None
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import ValidationError
 
+from headrace.activities.declaration import Declaration
 from headrace.api.deps import Shared
 from headrace.api.schemas import Model
 from headrace.engine import activity_reading
+from headrace.engine.declared import own_types
 from headrace.graph.json_types import JsonObject
+from headrace.nodes.activity import GROUP
 from headrace.nodes.base import Config, NodeType
 from headrace.nodes.stored_activity import StoredActivity
 from headrace.store.stored_activities import Stored
@@ -44,6 +47,20 @@ class NodeTypeOut(Model):
         )
 
     @classmethod
+    def of_declared(cls, declared: Declaration) -> NodeTypeOut:
+        """An activity whose code workers have."""
+        return cls(
+            type=declared.name,
+            name=_name(declared.name),
+            group=GROUP,
+            description=declared.description,
+            branching=False,
+            branches=[],
+            config_schema=declared.input_schema,
+            origin=declared.origin,
+        )
+
+    @classmethod
     def of_stored(cls, stored: Stored) -> NodeTypeOut:
         """A stored activity; its active version says what it takes."""
         return cls(
@@ -66,8 +83,11 @@ class NodeTypes(Model):
 async def list_node_types(house: Shared) -> NodeTypes:
     """Every node type in the palette's order, with the JSON Schema of its config; then the activities."""
     stored = await activity_reading.palette(house.engine)
+    declared = await own_types(house.engine)
     brought = [NodeTypeOut.of(kind) for kind in house.engine.nodes]
-    return NodeTypes(items=[*brought, *map(NodeTypeOut.of_stored, stored)])
+    known = {one.name for one in declared}
+    kept = [NodeTypeOut.of_stored(one) for one in stored if one.name not in known]
+    return NodeTypes(items=[*brought, *map(NodeTypeOut.of_declared, declared), *kept])
 
 
 def _name(type: str) -> str:
