@@ -11,15 +11,19 @@ from pydantic import JsonValue as AnyJson
 from pydantic.alias_generators import to_camel
 
 from headrace.engine.program import Engine
+from headrace.engine.required import found, require_workflow
 from headrace.errors import InvalidInput, NotFound, Problem, WrongState
 from headrace.graph.json_logic import check
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.store import event_handlers, workflows
+from headrace.graph.template import unknown_roots
+from headrace.store import event_handlers
 from headrace.store.db import Tx
 from headrace.store.event_handlers import Handler, Rule
 from headrace.store.ids import new_id
 
 _NO_HANDLER: Final = "Event handler not found"
+_KNOWN: Final = ("name", "id", "data")
+"""What templates of an action can name."""
 
 
 class _Action(BaseModel):
@@ -91,9 +95,7 @@ async def change_handler(engine: Engine, handler_id: UUID, changes: Changes) -> 
     """Changes what is given; the name stays. Raises NotFound, InvalidInput."""
 
     async def work(tx: Tx) -> None:
-        present = await event_handlers.lock(tx, handler_id)
-        if present is None:
-            raise NotFound(_NO_HANDLER)
+        present = found(await event_handlers.lock(tx, handler_id), _NO_HANDLER)
         rule = replace(present.rule, **changes)
         await _require_sound(tx, rule)
         await event_handlers.replace(tx, handler_id, rule)
@@ -111,10 +113,7 @@ async def delete_handler(engine: Engine, handler_id: UUID) -> None:
 async def handler_of(engine: Engine, handler_id: UUID) -> Handler:
     """Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await event_handlers.get(tx, handler_id)
-    if found is None:
-        raise NotFound(_NO_HANDLER)
-    return found
+        return found(await event_handlers.get(tx, handler_id), _NO_HANDLER)
 
 
 async def find_handlers(engine: Engine, limit: int, offset: int) -> list[Handler]:
@@ -124,12 +123,15 @@ async def find_handlers(engine: Engine, limit: int, offset: int) -> list[Handler
 
 
 async def _require_sound(tx: Tx, rule: Rule) -> None:
-    unknown = [
-        Problem("condition", f"unknown operator '{name}'", "an operator of json-logic")
-        for name in check(rule.condition)
-    ]
-    if unknown:
-        raise InvalidInput("The event handler is not valid", unknown)
     action = action_of(rule)
-    if isinstance(action, StartWorkflow) and await workflows.current_version(tx, action.workflow_id) is None:
-        raise NotFound("Workflow not found")
+    wrong = [
+        *(
+            Problem("condition", f"unknown operator '{name}'", "an operator of json-logic")
+            for name in check(rule.condition)
+        ),
+        *unknown_roots(action_json(action), _KNOWN, "action"),
+    ]
+    if wrong:
+        raise InvalidInput("The event handler is not valid", wrong)
+    if isinstance(action, StartWorkflow):
+        await require_workflow(tx, action.workflow_id)

@@ -10,11 +10,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from headrace.engine.program import Engine
+from headrace.engine.required import found, require_workflow
 from headrace.errors import InvalidInput, NotFound, Problem
 from headrace.graph.cron import Cron, next_slot, next_slots, parse_cron
 from headrace.graph.json_types import JsonObject
 from headrace.graph.overlap import Overlap, due_at
-from headrace.store import schedules, slots, workflows
+from headrace.store import schedules, slots
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 from headrace.store.schedules import Due, Schedule, Timing
@@ -59,7 +60,7 @@ async def create_schedule(engine: Engine, timing: Timing) -> UUID:
 
 
 async def _create(schedule_id: UUID, timing: Timing, tx: Tx) -> None:
-    await _require_workflow(tx, timing.workflow_id)
+    await require_workflow(tx, timing.workflow_id)
     await schedules.add(tx, schedule_id, timing, _first(schedule_id, timing, await schedules.now(tx)))
 
 
@@ -72,12 +73,10 @@ async def change_schedule(engine: Engine, schedule_id: UUID, changes: Changes) -
 
 
 async def _change(schedule_id: UUID, changes: Changes, tx: Tx) -> None:
-    present = await schedules.lock(tx, schedule_id)
-    if present is None:
-        raise NotFound(_NO_SCHEDULE)
+    present = found(await schedules.lock(tx, schedule_id), _NO_SCHEDULE)
     timing = replace(present.timing, **changes)
     if timing.workflow_id != present.timing.workflow_id:
-        await _require_workflow(tx, timing.workflow_id)
+        await require_workflow(tx, timing.workflow_id)
     is_kept = _time(timing) == _time(present.timing)
     due = present.due if is_kept else _first(schedule_id, timing, await schedules.now(tx))
     await schedules.replace(tx, schedule_id, timing, due)
@@ -93,10 +92,7 @@ async def delete_schedule(engine: Engine, schedule_id: UUID) -> None:
 async def schedule_of(engine: Engine, schedule_id: UUID) -> Schedule:
     """Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await schedules.get(tx, schedule_id)
-    if found is None:
-        raise NotFound(_NO_SCHEDULE)
-    return found
+        return found(await schedules.get(tx, schedule_id), _NO_SCHEDULE)
 
 
 async def find_schedules(
@@ -134,8 +130,3 @@ def _first(schedule_id: UUID, timing: Timing, now: datetime) -> Due | None:
 
 def _time(timing: Timing) -> tuple[str, str, float, bool]:
     return timing.cron, timing.time_zone, timing.jitter, timing.is_paused
-
-
-async def _require_workflow(tx: Tx, workflow_id: UUID) -> None:
-    if await workflows.current_version(tx, workflow_id) is None:
-        raise NotFound("Workflow not found")

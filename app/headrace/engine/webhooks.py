@@ -13,19 +13,23 @@ from uuid import UUID
 
 from headrace.engine.control import cancel_all
 from headrace.engine.program import Engine
+from headrace.engine.required import found, require_workflow
 from headrace.engine.sealing import Seal
 from headrace.engine.start import StartRequest, start_within
 from headrace.errors import InvalidInput, NotAuthentic, NotFound, Problem, WrongState
 from headrace.graph import webhook as rules
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.template import Scope, resolve
-from headrace.store import webhooks, workflows
+from headrace.graph.template import Scope, resolve, unknown_roots
+from headrace.store import webhooks
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 from headrace.store.webhooks import Endpoint, Webhook
 
 _NO_WEBHOOK: Final = "Webhook not found"
+_KNOWN: Final = ("payload", "headers", "timestamp", "trigger_type")
+"""What a mapping can name."""
+
 _TAKEN: Final = "Another webhook has this path"
 
 
@@ -57,9 +61,7 @@ async def change_webhook(engine: Engine, webhook_id: UUID, changes: Changes) -> 
     """Changes what is given; a webhook's path stays. Raises NotFound, InvalidInput."""
 
     async def work(tx: Tx) -> None:
-        present = await webhooks.lock(tx, webhook_id)
-        if present is None:
-            raise NotFound(_NO_WEBHOOK)
+        present = found(await webhooks.lock(tx, webhook_id), _NO_WEBHOOK)
         endpoint = replace(present.endpoint, **changes)
         await _require_sound(tx, endpoint)
         await webhooks.replace(tx, webhook_id, endpoint)
@@ -77,10 +79,7 @@ async def delete_webhook(engine: Engine, webhook_id: UUID) -> None:
 async def webhook_of(engine: Engine, webhook_id: UUID) -> Webhook:
     """Raises NotFound."""
     async with engine.db.transaction() as tx:
-        found = await webhooks.get(tx, webhook_id)
-    if found is None:
-        raise NotFound(_NO_WEBHOOK)
-    return found
+        return found(await webhooks.get(tx, webhook_id), _NO_WEBHOOK)
 
 
 async def find_webhooks(engine: Engine, workflow_id: UUID | None, limit: int, offset: int) -> list[Webhook]:
@@ -103,10 +102,10 @@ async def authentic_webhook(engine: Engine, seal: Seal, path: str, delivery: Del
     Raises NotFound, NotAuthentic, and CannotUnseal when this process lacks the key of the webhook's secret.
     """
     async with engine.db.transaction() as tx:
-        found = await webhooks.at(tx, path)
-    if found is None or not found.endpoint.is_active:
+        webhook = found(await webhooks.at(tx, path), _NO_WEBHOOK)
+    endpoint = webhook.endpoint
+    if not endpoint.is_active:
         raise NotFound(_NO_WEBHOOK)
-    endpoint = found.endpoint
     told = rules.time_of(delivery.headers) if endpoint.tolerance is not None else None
     if endpoint.tolerance is not None and not rules.is_fresh(told or "", time.time(), endpoint.tolerance):
         raise NotAuthentic("The delivery does not tell its time, or it is too far from now")
@@ -114,7 +113,7 @@ async def authentic_webhook(engine: Engine, seal: Seal, path: str, delivery: Del
         signed = rules.signed_bytes(delivery.body, told)
         if not rules.is_signed(seal.open(endpoint.secret), signed, delivery.headers):
             raise NotAuthentic
-    return found
+    return webhook
 
 
 class Reception(StrEnum):
@@ -191,8 +190,10 @@ def _run_input(webhook: Webhook, delivery: Delivery, payload: JsonValue) -> Json
 
 
 async def _require_sound(tx: Tx, endpoint: Endpoint) -> None:
+    wrong = unknown_roots(endpoint.mapping, _KNOWN, "mapping")
     if endpoint.tolerance is not None and endpoint.secret is None:
-        unsigned = Problem("tolerance", "a time that nobody signed proves nothing", "give it a secret too")
-        raise InvalidInput("The webhook is not valid", [unsigned])
-    if await workflows.current_version(tx, endpoint.workflow_id) is None:
-        raise NotFound("Workflow not found")
+        unsigned = "a time that nobody signed proves nothing"
+        wrong.append(Problem("tolerance", unsigned, "give it a secret too"))
+    if wrong:
+        raise InvalidInput("The webhook is not valid", wrong)
+    await require_workflow(tx, endpoint.workflow_id)

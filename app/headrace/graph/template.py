@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from headrace.errors import BadExpression, MissingReference
+from headrace.errors import BadExpression, MissingReference, Problem
 from headrace.graph.coercion import MISSING, Missing, number_text, own_property, text_of
 from headrace.graph.json_types import JsonValue
 
@@ -219,6 +219,19 @@ def uses(value: JsonValue, root: str) -> bool:
     """Whether a config names something below `root`, as `vars`, in `{{}}` or `${}`, anywhere in it."""
     paths = (path for text in _strings(value) for path in _paths(text))
     return any(_parts(path)[:1] == (root,) for path in paths)
+
+
+def unknown_roots(value: JsonValue, known: Sequence[str], path: str) -> list[Problem]:
+    """A problem for each name that a `${ path }` in the value begins with and that is never there."""
+    paths = {
+        raw.strip().removesuffix("?").rstrip() for text in _strings(value) for raw in _DOLLAR.findall(text)
+    }
+    hint = f"known: {', '.join(known)}"
+    return [
+        Problem(path, f"`${{{one}}}` names nothing", hint)
+        for one in sorted(paths - {""})
+        if _parts(one)[:1] not in [(name,) for name in known]
+    ]
 
 
 def _named(value: JsonValue, root: str) -> frozenset[str]:

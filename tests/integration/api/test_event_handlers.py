@@ -140,6 +140,7 @@ async def test_handlers_are_kept_changed_and_deleted(client: httpx.AsyncClient) 
         ({"condition": {"launch": []}}, 422),
         ({"pattern": ""}, 422),
         ({"action": {"type": "explode"}}, 422),
+        ({"action": {"type": "signal", "runId": "${event.data.run}", "signal": "s"}}, 422),
         ({"action": {"type": "start_workflow", "workflowId": str(uuid4())}}, 404),
         ({"action": {"type": "signal", "runId": "x", "signal": "s", "more": 1}}, 422),
     ],

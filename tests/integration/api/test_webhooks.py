@@ -254,6 +254,8 @@ async def test_subscriptions_are_kept_changed_and_deleted(client: httpx.AsyncCli
         ({"path": ""}, 422),
         ({"secret": "short"}, 422),
         ({"tolerance": 60}, 422),
+        ({"mapping": {"id": "${body.id}"}}, 422),
+        ({"mapping": ["${payload.id} of ${oder.name?}"]}, 422),
         ({"workflowId": str(uuid4())}, 404),
         ({}, 409),
     ],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.errors import BadExpression, MissingReference
+from headrace.errors import BadExpression, MissingReference, Problem
 from headrace.graph.json_types import JsonValue
 from headrace.graph.template import (
     MISSING,
@@ -20,6 +20,7 @@ from headrace.graph.template import (
     render,
     render_json,
     resolve,
+    unknown_roots,
 )
 
 JSON_VALUES = st.recursive(
@@ -242,6 +243,15 @@ def test_resolve_keeps_what_has_no_placeholder(value: JsonValue) -> None:
 def test_resolve_alone_keeps_the_value(values: dict[str, JsonValue]) -> None:
     for key, value in values.items():
         assert resolve("${" + key + "}", scope(values)) == value
+
+
+def test_names_that_are_never_there() -> None:
+    value: JsonValue = {"a": ["${data.x} ${date.y?}", 1], "b": "${[0]} $${z} {{q}}", "c": "${name}"}
+    assert unknown_roots(value, ("data", "name"), "input") == [
+        Problem("input", "`${[0]}` names nothing", "known: data, name"),
+        Problem("input", "`${date.y}` names nothing", "known: data, name"),
+    ]
+    assert unknown_roots(None, (), "input") == []
 
 
 def test_references_are_found_anywhere() -> None:
