@@ -87,7 +87,7 @@ async def add(tx: Tx, project: str, name: str) -> str:
 _ADD_VERSION = """
 INSERT INTO activity_versions (project, name, hash, language, source, entry, exports, input_schema,
                                created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::jsonb, $9)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8::text::json, $9)
 ON CONFLICT DO NOTHING RETURNING hash
 """
 

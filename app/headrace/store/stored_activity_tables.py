@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Text, text
+from sqlalchemy import JSON, CheckConstraint, Column, ForeignKeyConstraint, Text, text
 from sqlmodel import Field, SQLModel
 
 from headrace.graph.json_types import JsonValue
@@ -47,7 +47,7 @@ class ActivityVersionRow(SQLModel, table=True):
     source: str = Field(sa_column=Column(Text, nullable=False))
     entry: str = Field(sa_column=Column(Text, nullable=False))
     exports: JsonValue = Field(sa_column=json(required=True))
-    input_schema: JsonValue = Field(sa_column=json(required=True))
+    input_schema: JsonValue = Field(sa_column=Column(JSON, nullable=False))  # JSONB forgets the order of keys
     created_by: str | None = Field(sa_column=Column(Text))
     created_at: datetime = Field(sa_column=instant(default="clock_timestamp()"))
     activated_at: datetime | None = Field(sa_column=instant(required=False))

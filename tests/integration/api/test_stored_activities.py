@@ -38,6 +38,7 @@ async def test_an_upload_is_listed_read_and_deleted(client: httpx.AsyncClient) -
     one = (await client.get("/activities/greet")).json()
     assert (one["source"], one["language"], one["entry"]) == (GREET, "python", "greet")
     assert (one["exports"], one["createdBy"], one["isActive"]) == (["greet"], "ada", True)
+    assert [*one["inputSchema"]["properties"]] == ["name", "mark"]
     assert one["inputSchema"] == {
         "type": "object",
         "properties": {"name": {"type": "string"}, "mark": {}},

@@ -25,10 +25,6 @@ def _text(name: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=nullable)
 
 
-def _json(name: str) -> sa.Column[object]:
-    return sa.Column(name, postgresql.JSONB(none_as_null=True), nullable=False)
-
-
 def upgrade() -> None:
     _add_activities()
     op.create_table(
@@ -65,8 +61,8 @@ def _add_activities() -> None:
         _text("language"),
         _text("source"),
         _text("entry"),
-        _json("exports"),
-        _json("input_schema"),
+        sa.Column("exports", postgresql.JSONB(none_as_null=True), nullable=False),
+        sa.Column("input_schema", sa.JSON(), nullable=False),
         _text("created_by", nullable=True),
         _moment("created_at", "clock_timestamp()"),
         _moment("activated_at", None),
