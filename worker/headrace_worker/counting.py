@@ -34,7 +34,7 @@ class Counting:
         """Counts one stretch of a node's code."""
         node = execution.node
         key = Key(DEFAULT_PROJECT, counted_name(node.type, node.config))
-        died = isinstance(outcome, Failed) and outcome.kind == DIED
+        died = isinstance(outcome, Failed) and outcome.kind in DIED
         tally = self._news.get(key) or self._news.setdefault(key, Tally())
         tally.add(Stretch(seconds, execution.claim.waited, end, died))
 

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from headrace.graph.histogram import Histogram
 from headrace.graph.json_types import JsonObject
 
-DIED: Final = "ProcessDied"
-"""The kind of failure of an attempt whose own process ended before it answered."""
+DIED: Final = frozenset({"ProcessDied", "MemoryError"})
+"""The kinds of failure of attempts whose own process ended before it answered, or needed too much memory."""
 
 
 class End(Enum):

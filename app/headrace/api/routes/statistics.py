@@ -50,7 +50,7 @@ class StatisticsOut(Model):
     success: int
     failure: int = Field(description="Attempts that failed, those that were tried again too.")
     retries: int = Field(description="Attempts that failed and were tried again.")
-    died: int = Field(description="Attempts whose own process died.")
+    died: int = Field(description="Attempts whose own process died, or needed too much memory.")
     busy_ms: float = Field(description="Time that code ran, in attempts that then waited too.")
     execution: Durations = Field(description="Of an attempt's code.")
     queue_wait: Durations = Field(description="From queued to started.")
