@@ -66,7 +66,7 @@ async def delete_workflow(engine: Engine, workflow_id: UUID, is_forced: bool = F
     async def work(tx: Tx) -> None:
         await workflows.lock(tx, workflow_id)
         if not is_forced and await runs.has_active(tx, workflow_id):
-            raise WrongState("The workflow has active runs; cancel them first")
+            raise WrongState("The workflow has active runs; cancel them first, or delete it by force")
         if not await workflows.delete(tx, workflow_id):
             raise NotFound("Workflow not found")
 

@@ -269,7 +269,7 @@ async def test_what_is_no_subscription(
 
 
 async def test_the_subscriptions_are_not_behind_a_webhook(client: httpx.AsyncClient) -> None:
-    """001 answered them as deliveries to a webhook called `subscriptions`."""
+    """Another system answered them as deliveries to a webhook called `subscriptions`."""
     assert (await client.get("/webhooks/subscriptions")).json() == {"items": []}
     assert (await client.post("/webhooks/subscriptions", json={})).status_code == 422
 
