@@ -116,6 +116,32 @@ async def test_breakpoints_and_steps(client: httpx.AsyncClient, engine: Engine) 
     assert (bad.status_code, bad.json()["details"][0]["path"]) == (422, "breakpoints")
 
 
+async def test_breakpoints_in_bodies_and_a_child_that_is_not_retried_by_itself(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    body = node("bad", "switch", config={"cases": [{"id": "x", "when": False}]})
+    document = workflow([node("map", "map", config={"items": [1], "body": body})], [])
+    workflow_id = await saved(client, document)
+    begun = await client.post(f"/workflows/{workflow_id}/trigger", json={"breakpoints": ["map/bad"]})
+    run_id = begun.json()["runId"]
+    await finish(engine, run_id)
+    (stopped,) = (await client.get(f"/runs/{run_id}/debug")).json()["stopped"]
+    assert (stopped["nodeId"], stopped["path"]) == ("bad", "map[0]/bad")
+    wrong = await client.put(f"/runs/{run_id}/debug", json={"breakpoints": ["map/good"]})
+    assert (wrong.status_code, wrong.json()["details"][0]["message"]) == (
+        422,
+        "there is no node 'good' in 'map'",
+    )
+    await client.post(f"/runs/{run_id}/step", json={"nodes": ["map/bad"]})
+    await go_on(engine)
+    seen = await status(client, run_id)
+    assert seen["status"] == "failed"
+    child = seen["tasks"][0]["childRuns"][0]["runId"]  # type: ignore[index, call-overload]
+    refused = await client.post(f"/runs/{child}/retry")
+    assert refused.status_code == 409
+    assert refused.json()["message"].endswith(f"retry run {run_id}")
+
+
 async def test_mocked_nodes_answer_without_running(client: httpx.AsyncClient, engine: Engine) -> None:
     workflow_id = await saved(client, CHAIN)
     mocks: JsonObject = {"a": {"output": {"from": "mock"}}, "b": {"error": {"type": "Down", "message": "no"}}}

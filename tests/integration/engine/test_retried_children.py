@@ -336,3 +336,58 @@ async def _any_failed(engine: Engine, rng: random.Random) -> UUID:
     if not rows:
         raise WrongState
     return UUID(str(rng.choice(rows).id))
+
+
+async def test_a_cancelled_loop_goes_on_at_its_iteration(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [node("first", "item"), WAIT], "edges": [edge("first", "hold")]}
+    run_id = await begun(engine, workflow([a_loop("loop", body, **{"for": 3})], []))
+    await _end_timers(engine)
+    await drain(engine, await cancel_run(engine, run_id))
+    assert await statuses_of_runs(engine) == {"succeeded": 1, "cancelled": 2}
+    await drain(engine, await retry_run(engine, run_id))
+    while await status_of(engine, run_id) == "running":
+        await _end_timers(engine)
+    assert await attempts(engine, "first") == [1, 1, 1]
+    output = await output_of(engine, run_id, "loop")
+    assert isinstance(output, dict)
+    assert output["iterations"] == 3
+    assert await verify(engine.db) == []
+
+
+async def _end_timers(engine: Engine) -> None:
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'timer'")
+    await drain(engine, await wake_due(engine))
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+async def test_a_child_behind_a_full_key_is_made_anew_and_waits(engine: Engine, is_full: bool) -> None:
+    bad = node("bad", "script", config={"do": "fail", "times": 1, "retryable": False})
+    inner = workflow([bad, node("hold", "script", config={"do": "wait"})], [], name="inner")
+    inner_id = await create_workflow(engine, inner | {"concurrency": {"limit": 1}, "onFailure": "fail_fast"})
+    run_id = await run_to_end(engine, workflow([call("call", "inner")], []))
+    assert await status_of(engine, run_id) == "failed"
+    if is_full:
+        other = await start_run(engine, StartRequest(inner_id))
+        await pause_run(engine, other.run_id)
+    await drain(engine, await retry_run(engine, run_id))
+    children = await children_of(engine, run_id)
+    if is_full:
+        assert await status_of(engine, children[1]) == "queued"
+        await drain(engine, await cancel_run(engine, other.run_id))
+        assert await status_of(engine, children[1]) != "queued"
+    else:
+        assert len(children) == 1
+        await _end_timers(engine)
+        assert await status_of(engine, run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_an_abandoned_child_runs_on_beside_the_next_one(engine: Engine) -> None:
+    await create_workflow(engine, workflow([WAIT], [], name="inner"))
+    run_id = await begun(engine, workflow([call("call", "inner", onCancel="abandon")], []))
+    await drain(engine, await cancel_run(engine, run_id))
+    await drain(engine, await retry_run(engine, run_id))
+    assert await statuses_of_runs(engine) == {"running": 3}
+    await _end_timers(engine)
+    assert await statuses_of_runs(engine) == {"succeeded": 3}
+    assert await verify(engine.db) == []
