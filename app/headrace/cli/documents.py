@@ -57,7 +57,8 @@ def require_valid_definition(document: JsonValue) -> Definition:
 
 def warnings_of(definition: Definition) -> list[Problem]:
     """What of a valid definition will surprise."""
-    return soundness(definition, Rules(builtin()))
+    rules = Rules(builtin())
+    return [*soundness(definition, rules), *rules.all_cautions(definition)]
 
 
 def read_input(text: str, option: str = "--input") -> JsonValue:

@@ -27,6 +27,7 @@ from headrace.graph.validate import validate
 from headrace.nodes.activity import Known, unknown_type
 from headrace.nodes.base import Config, NodeRegistry, NodeType
 from headrace.nodes.json_schema import below
+from headrace.nodes.misspelt import misspelt
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import workflows
 from headrace.store.db import Database, Tx
@@ -95,7 +96,7 @@ class Rules:
         if kind is None:
             return []
         config = kind.config_model.model_validate(node.config)
-        own = [Problem(f"config.{one.path}", one.message, one.hint) for one in kind.cautions(config)]
+        own = _below("config", [*kind.cautions(config), *misspelt(config)])
         if not kind.has_body:
             return own
         inner = self.all_cautions(parse(body_document(node)))

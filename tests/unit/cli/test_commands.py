@@ -155,6 +155,15 @@ def test_validate_warns(cli: Cli, tmp_path: Path) -> None:
     assert (machine.err, said["valid"], said["warnings"][0]["path"]) == ("", True, "nodes[1].join")
 
 
+def test_validate_tells_of_a_misspelt_setting(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "slip.json"
+    path.write_text(json.dumps(DEFINITION | {"nodes": [NODE | {"config": {"templte": "Hi"}}]}))
+    answer = cli("workflow", "validate", str(path))
+    assert answer.err == (
+        "Warning: nodes[0].config.templte: is no setting and is not read (did you mean 'template'?)\n"
+    )
+
+
 def test_saving_shows_the_warnings(cli: Cli, api: Api, file: str) -> None:
     warning: JsonValue = {"path": "nodes[0]", "message": "odd", "hint": "mend it"}
     api.says("POST /workflows", line(ID) | {"warnings": [warning]}, 201)
