@@ -58,7 +58,8 @@ REOPENS: Mapping[TaskStatus, TaskStatus] = {
     _T.CANCELLED: _T.PENDING,
     _T.COMPLETED: _T.PENDING,
 }
-"""The only moves out of an ended state: a retry in place. Of the completed, only `finally` nodes."""
+"""The only moves out of an ended state: a retry in place. Of the completed, only `finally` nodes; these wait
+again also if they failed."""
 
 RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
     _R.QUEUED: frozenset({_R.RUNNING, _R.FAILED, _R.CANCELLED}),
@@ -74,7 +75,8 @@ RUN_REOPENS: Mapping[RunStatus, RunStatus] = {
     _R.CANCELLED: _R.RUNNING,
     _R.PAUSED: _R.RUNNING,
 }
-"""A retry in place: the only move out of an ended run. A run that a failure paused goes on with it."""
+"""A retry in place: the only move out of an ended run. A run that a failure paused goes on with it. One that
+runs for a task is `queued` before, until its turn among its siblings comes."""
 
 ENDED: frozenset[TaskStatus] = frozenset(status for status, moves in TASK_MOVES.items() if not moves)
 """States of a task that nothing leaves but a retry in place."""

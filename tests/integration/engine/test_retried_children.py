@@ -391,3 +391,23 @@ async def test_an_abandoned_child_runs_on_beside_the_next_one(engine: Engine) ->
     await _end_timers(engine)
     assert await statuses_of_runs(engine) == {"succeeded": 3}
     assert await verify(engine.db) == []
+
+
+async def test_a_run_that_a_failed_map_paused_goes_on_with_its_failed_item(engine: Engine) -> None:
+    document = workflow([a_map("map", steps(fails(1)), items=[1, 2, 3]), node("beside")], [])
+    run_id = await begun(engine, document | {"onFailure": "pause"})
+    assert await status_of(engine, run_id) == "paused"
+    await retried(engine, run_id)
+    assert await status_of(engine, run_id) == "succeeded"
+    assert await output_of(engine, run_id, "map") == [10, 20, 30]
+    assert await attempts(engine, "first") == [1, 1, 1]
+
+
+async def test_a_child_that_its_own_failure_paused_is_retried_by_itself(engine: Engine) -> None:
+    bad = node("bad", "script", config={"do": "fail", "times": 1, "retryable": False})
+    await create_workflow(engine, workflow([bad], [], name="inner", onFailure="pause"))
+    run_id = await begun(engine, workflow([call("call", "inner")], []))
+    (child,) = await children_of(engine, run_id)
+    assert await status_of(engine, child) == "paused"
+    await retried(engine, child)
+    assert await status_of(engine, run_id) == "succeeded"
