@@ -1,7 +1,7 @@
 # Everything starts here: `make help`.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock docs demo up scale test check bench dev prod down logs logs-api logs-worker ps clean
+.PHONY: help setup lock docs demo up scale test guards check bench dev prod down logs logs-api logs-worker ps clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -43,6 +43,9 @@ scale: setup ## Set the number of worker processes: make scale WORKERS=5
 
 test: setup ## Run every test
 	$(BIN)/pytest
+
+guards: setup ## Take each guard out of a copy of the code: a test must turn red
+	$(BIN)/python tools/guards.py
 
 check: setup ## Check format, lint, types and the import contracts
 	$(BIN)/ruff format --check $(SOURCES)
