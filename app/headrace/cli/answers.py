@@ -145,6 +145,7 @@ class WorkerLine(_Answer):
     pid: int
     host: str
     state: str
+    healthy: bool = True
     projects: list[str] = [DEFAULT_PROJECT]
     running: int = 0
     completed: int = 0
@@ -159,7 +160,7 @@ class WorkerList(_Answer):
     items: list[WorkerLine]
 
     def running(self) -> list[WorkerLine]:
-        return [worker for worker in self.items if worker.state == "running"]
+        return [worker for worker in self.items if worker.state == "running" and worker.healthy]
 
 
 class QueueLine(_Answer):

@@ -134,5 +134,6 @@ def _print(answer: JsonValue, as_json: bool) -> None:
 
 def _row(worker: WorkerLine) -> tuple[str, ...]:
     counts = (worker.running, worker.completed, worker.failed)
-    facts = (worker.name, worker.host, str(worker.pid), worker.state, ", ".join(worker.projects))
+    state = worker.state if worker.healthy else "silent"
+    facts = (worker.name, worker.host, str(worker.pid), state, ", ".join(worker.projects))
     return (*facts, *map(str, counts), show_time(worker.last_heartbeat))

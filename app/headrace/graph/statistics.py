@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import reduce
 from typing import Final, NamedTuple
@@ -77,13 +77,14 @@ class Tally:
 
     def merged(self, other: Tally) -> Tally:
         """Both together; in which order many are merged makes no difference."""
-        numbers = {
-            one.name: getattr(self, one.name) + getattr(other, one.name)
-            for one in fields(self)
-            if one.name not in ("execution", "wait")
-        }
         return Tally(
-            **numbers, execution=self.execution.merged(other.execution), wait=self.wait.merged(other.wait)
+            success=self.success + other.success,
+            failure=self.failure + other.failure,
+            retries=self.retries + other.retries,
+            died=self.died + other.died,
+            busy=self.busy + other.busy,
+            execution=self.execution.merged(other.execution),
+            wait=self.wait.merged(other.wait),
         )
 
 

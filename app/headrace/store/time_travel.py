@@ -10,9 +10,16 @@ from sqlalchemy import DateTime, Table
 from headrace.store.all_tables import ALL_TABLES
 from headrace.store.db import Tx
 
-# The slots of a schedule are those of a calendar: moved, they would be no times of it any more. Workers and
-# the sweep tell of processes, which live in real time.
-_UNMOVED = {"workflow_schedules", "schedule_slots", "workflow_workers", "worker_targets", "sweeps"}
+# The slots of a schedule and the hours of statistics are those of a calendar: moved, they would be no times
+# of it any more. Workers and the sweep tell of processes, which live in real time.
+_UNMOVED = {
+    "workflow_schedules",
+    "schedule_slots",
+    "attempt_statistics",
+    "workflow_workers",
+    "worker_targets",
+    "sweeps",
+}
 
 
 def _times(table: Table) -> list[str]:

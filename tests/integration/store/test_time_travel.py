@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,8 @@ from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
 from headrace.graph.json_types import JsonObject
-from headrace.store import time_travel
+from headrace.graph.statistics import Key, Tally
+from headrace.store import statistics, time_travel
 from headrace.store.db import Database
 from support.build import node, workflow
 from support.drive import drain
@@ -18,7 +20,7 @@ from support.rows import sql
 
 pytestmark = pytest.mark.anyio
 
-CALENDAR = {"workflow_schedules", "schedule_slots"}
+CALENDAR = {"workflow_schedules", "schedule_slots", "attempt_statistics"}
 PROCESSES = {"workflow_workers", "worker_targets", "sweeps"}
 DAY = 86_400.0
 
@@ -62,6 +64,7 @@ async def test_every_time_moves_by_the_same(db: Database, engine: Engine) -> Non
         db,
         "INSERT INTO sweeps (name, last_at, since) VALUES ('sweep', now(), now())",
     )
+    await db.transact(partial(statistics.add, news={Key("default", "approval"): Tally()}))
     before = await times(db)
 
     await skip(db, DAY)
