@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -43,11 +44,17 @@ def start(
         bool,
         typer.Option("--follow", help="Run as many as projects want, and start again what dies."),
     ] = False,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder with your activities; may be given several times."),
+    ] = None,
 ) -> None:
     """Run one worker process here until SIGTERM or Ctrl-C; with --follow, all that are wanted.
 
     Let one process follow for each database, beside no `headrace up`: each starts all that are wanted.
     """
+    if tasks:  # workers read their settings from the environment, those that are followed, too
+        os.environ["HEADRACE_TASKS"] = ",".join(map(str, tasks))
     if follow:
         _follow(config.load())
         return

@@ -11,8 +11,8 @@ from headrace.activities.context import ActivityContext, RunLogger, entered
 from headrace.activities.declaration import Activity
 from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.outcome import Done, Outcome
-from headrace.nodes.base import Http, NodeContext
+from headrace.graph.outcome import Done, Failed, Outcome
+from headrace.nodes.base import Http, HttpError, NodeContext
 
 ISOLATED = "headrace.nodes.isolated_activity:run"
 """What calls an activity in a process of its own."""
@@ -32,6 +32,8 @@ async def perform(context: NodeContext, activity: Activity, payload: JsonValue) 
         else:
             output = as_json(await _called(context, activity, payload))
     except Exception as error:
+        if isinstance(error, HttpError):
+            return Failed(error.message, kind=error.code, retryable=error.retryable)
         failure = activity.failure(error)
         if failure is None:
             raise

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import json
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from importlib import import_module
+from typing import TypeVar, cast
 from uuid import uuid4
 
+from headrace.activities.notes import Hear, hearer
 from headrace.engine import clocks
 from headrace.engine.execute import claim, perform
 from headrace.engine.program import Engine
@@ -26,14 +30,27 @@ _WORKER = uuid4()
 
 
 class Threads(NoLanes):
-    """Runs code in threads, programs in sandboxes, and no function in other processes."""
+    """Runs code in threads, also what a worker would run in another process, and programs in sandboxes."""
 
     async def run_sync(self, call: Callable[[], T]) -> T:
         return await asyncio.to_thread(call)
 
+    async def run_isolated(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
+        return await asyncio.to_thread(_isolated, function, payload, hear)
+
     async def run_sandboxed(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
         async with opened() as lane:  # a new one each time: tests have many loops
             return await lane.run(program, payload, limits)
+
+
+def _isolated(function: str, payload: JsonValue, hear: Hear | None) -> JsonValue:
+    if hear is not None:
+        hearer.set(hear)
+    module, _, name = function.partition(":")
+    output = getattr(import_module(module), name)(json.loads(json.dumps(payload)))
+    if inspect.iscoroutine(output):
+        output = asyncio.run(output)
+    return cast(JsonValue, json.loads(json.dumps(output)))
 
 
 THREADS = Threads()
