@@ -8,7 +8,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from headrace.engine.program import Engine
-from headrace.engine.sweep import UNHEALTHY_SECONDS, SweepSettings
+from headrace.engine.sweep import SweepSettings
 from headrace.errors import NotFound
 from headrace.graph.explain import Explanation, explain_node, explain_run
 from headrace.graph.explain_facts import Facts, Holder, QueueLook, RunFacts
@@ -18,6 +18,7 @@ from headrace.store import activities_seen, standing
 from headrace.store.db import Tx
 from headrace.store.recovery import CHILDREN
 from headrace.store.standing import RunRecord
+from headrace.store.workers import UNHEALTHY_SECONDS
 
 MOST_RUNS = 50
 """Runs below those that were asked for whose causes are told, too."""

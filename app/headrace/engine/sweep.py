@@ -33,12 +33,10 @@ from headrace.store import (
 from headrace.store.db import Tx
 from headrace.store.recovery import Lost
 from headrace.store.tasks import Queued
+from headrace.store.workers import UNHEALTHY_SECONDS
 
 BATCH = 500
 """Tasks that one transaction of the sweep moves."""
-
-UNHEALTHY_SECONDS = 60.0
-"""A worker without a heartbeat for this long is taken for dead."""
 
 _log = Log("headrace.engine")
 

@@ -100,6 +100,8 @@ async def test_metrics_count_requests_by_the_pattern_of_their_path(
     client: httpx.AsyncClient, engine: Engine, db: Database
 ) -> None:
     await employ(db, "one")
+    await sql(db, "UPDATE workflow_workers SET last_heartbeat = now() - interval '2 minutes'")
+    await employ(db, "two")
     workflow_id, run_id = await finished_run(client, engine, chain(2))
     await started(client, workflow_id)
     await client.get(f"/workflows/{workflow_id}/runs/{run_id}/status")
@@ -116,6 +118,7 @@ async def test_metrics_count_requests_by_the_pattern_of_their_path(
         'headrace_runs{status="running"} 1.0',
         'headrace_tasks{status="queued"} 1.0',
         'headrace_workers{state="running"} 1.0',
+        'headrace_workers{state="silent"} 1.0',
         'headrace_queue_jobs{queue="workflow-tasks",state="queued"} 2.0',
         'headrace_up{server="postgres"} 1.0',
         'headrace_up{server="redis"} 1.0',
