@@ -14,9 +14,11 @@ from functools import partial
 from typing import Protocol
 
 from headrace.engine.activity_reading import named
+from headrace.engine.lacking import let_go
 from headrace.engine.program import Engine
 from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
+from headrace.graph.dispatch import Dispatch
 from headrace.nodes.lanes import Language
 from headrace.nodes.stored_source import as_script, entry_of, input_schema
 from headrace.store import activities_seen, stored_activities
@@ -50,12 +52,24 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What became of an upload. is_new: there was no version with this content."""
+    """What became of an upload. is_new: there was no version with this content.
+
+    dispatches: to push, of tasks that have waited for the activity.
+    """
 
     name: str
     hash: str
     is_new: bool
     is_active: bool
+    dispatches: Sequence[Dispatch] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """The version that new runs use. dispatches: to push, of tasks that have waited for the activity."""
+
+    hash: str
+    dispatches: Sequence[Dispatch] = ()
 
 
 class Looked(Protocol):
@@ -106,10 +120,16 @@ async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
         raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
     active = await stored_activities.add(tx, PROJECT, name)
     is_new = await stored_activities.add_version(tx, PROJECT, name, new)
+    jobs: Sequence[Dispatch] = ()
     if wanted.activates and active != new.hash:
-        await stored_activities.activate(tx, PROJECT, name, new.hash)
+        jobs = await _make_active(tx, name, active, new.hash)
     await stored_activities.crowd_out(tx, PROJECT, name, KEPT)
-    return Uploaded(name, new.hash, is_new, is_active=wanted.activates or active == new.hash)
+    return Uploaded(name, new.hash, is_new, wanted.activates or active == new.hash, jobs)
+
+
+async def _make_active(tx: Tx, name: str, before: str, hash: str) -> list[Dispatch]:
+    await stored_activities.activate(tx, PROJECT, name, hash)
+    return [] if before else await let_go(tx, [name])
 
 
 async def _exports(wanted: Upload, look: Look) -> Sequence[str]:
@@ -147,20 +167,19 @@ def _require_storable(source: str) -> None:
         )
 
 
-async def activate(engine: Engine, name: str, hash: str) -> str:
-    """Makes a version the one that new runs use; its whole hash. hash: or its first 8 characters or more.
+async def activate(engine: Engine, name: str, hash: str) -> Activated:
+    """Makes a version the one that new runs use. hash: or its first 8 characters or more.
 
     Raises NotFound.
     """
     return await engine.db.transact(partial(_activate, name, hash))
 
 
-async def _activate(name: str, hash: str, tx: Tx) -> str:
-    await _lock(tx, name)
+async def _activate(name: str, hash: str, tx: Tx) -> Activated:
+    before = await _lock(tx, name)
     known = [one.hash for one in await stored_activities.versions(tx, PROJECT, name)]
     whole = named(name, hash, known)
-    await stored_activities.activate(tx, PROJECT, name, whole)
-    return whole
+    return Activated(whole, await _make_active(tx, name, before, whole))
 
 
 async def roll_back(engine: Engine, name: str) -> str:

@@ -20,30 +20,37 @@ from headrace.store.db import Tx
 
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 5.0
+_AT_ONCE_WAIT = 0.01
 _WAIT_FOR_NOBODY = 30.0
 """Seconds until a task is offered again although no worker has its activity: one that starts wakes it."""
 
-_AT_ONCE = 1000
+_MOST = 1000
 
 
 def lacked(execution: Execution) -> str | None:
-    """The activity that this process would need for a task, and has not."""
+    """The activity that this process would need for a task, and has not; or its run has no version of it."""
     position = execution.task.position
-    name = execution.program.types[position].lacks(execution.program.configs[position])
+    kind, config = execution.program.types[position], execution.program.configs[position]
+    name = kind.lacks(config) or kind.stored_activity(config)
     return None if name is None or execution.run.stored.has(name) else name
 
 
 async def wait_for_worker(execution: Execution, name: str) -> Held:
-    """Hands the task back: to another worker soon if one has the activity, else when one does."""
+    """Hands the task back: to another worker soon if one has the activity, else when one does.
+
+    An activity that was stored since the run began is this run's from now on.
+    """
     try:
         async with execution.db.connection() as tx:
             found = await activities_seen.find(tx, [name])
+        if any(one.workers for one in found):
+            # The same process may get it again: then it waits longer, so that the other one comes first.
+            doublings = min(execution.claim.delivery - 1, 10)
+            return Held(LACK + name, min(_FIRST_WAIT * 2**doublings, _LONGEST_WAIT))
+        if await execution.run.stored.adopt(execution.task.run_id, name):
+            return Held(LACK + name, _AT_ONCE_WAIT)
     except StoreUnavailable:
-        found = []
-    if any(one.workers for one in found):
-        # The same process may get it again: then it waits longer, so that the other one comes first.
-        doublings = min(execution.claim.delivery - 1, 10)
-        return Held(LACK + name, min(_FIRST_WAIT * 2**doublings, _LONGEST_WAIT))
+        pass
     return Held(LACK + name, _WAIT_FOR_NOBODY)
 
 
@@ -61,16 +68,17 @@ async def declare(
 
     async def work(tx: Tx) -> list[Dispatch]:
         await activities_seen.declare(tx, worker_id, project, declarations, problems)
-        return await _let_go(tx, sorted(declarations))
+        return await let_go(tx, sorted(declarations))
 
     dispatches = await engine.db.transact(work)
-    while more := await engine.db.transact(partial(_let_go, names=sorted(declarations))):
+    while more := await engine.db.transact(partial(let_go, names=sorted(declarations))):
         dispatches += more
     return dispatches
 
 
-async def _let_go(tx: Tx, names: Sequence[str]) -> list[Dispatch]:
-    tasks = await activities_seen.waiting_for(tx, names, _AT_ONCE)
+async def let_go(tx: Tx, names: Sequence[str]) -> list[Dispatch]:
+    """Lets tasks go that wait for one of these activities, at most 1,000 of them."""
+    tasks = await activities_seen.waiting_for(tx, names, _MOST)
     queued = await holds.let_go(tx, tasks)
     await events.append(tx, history.queued(queued))
     return [one.dispatch() for one in await hold_if_paused(tx, queued)]

@@ -1,7 +1,8 @@
 """Which versions of stored activities a run uses: chosen once, when it starts.
 
 A retry keeps them, and what runs for a run inherits them. A rerun is a new run: it takes those that are
-active then, because that is how a mended activity reaches it.
+active then, because that is how a mended activity reaches it. A run that waits for an activity which nobody
+had is pinned when it is there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, Problem, WrongState
 from headrace.graph.json_types import JsonObject
 from headrace.nodes.stored_sources import NO_SOURCES, LostVersion, StoredSource
-from headrace.store import pins, stored_activities
+from headrace.store import pins, runs, stored_activities
 from headrace.store.db import Database, Tx
 
 Pins = Mapping[str, str]
@@ -83,7 +85,7 @@ class PinnedSources:
 
     db: Database
     kept: Sources
-    pins: Pins
+    pins: dict[str, str]
 
     async def source(self, name: str) -> StoredSource:
         """The source that this run uses. Raises LostVersion, also for what the run is not pinned to."""
@@ -94,7 +96,26 @@ class PinnedSources:
     def has(self, name: str) -> bool:
         return name in self.pins
 
+    async def adopt(self, run_id: UUID, name: str) -> bool:
+        """Pins the run, with its whole family, to an activity that nobody had when it began.
+
+        False when there is still no active version of it.
+        """
+        found = await self.db.transact(partial(_pin_late, run_id, name))
+        if found is not None:
+            self.pins[name] = found
+        return found is not None
+
     async def is_trusted(self) -> bool:
         """Whether the project lets its activities run without a sandbox, as it is now."""
         async with self.db.connection() as tx:
             return await pins.is_trusted(tx, PROJECT)
+
+
+async def _pin_late(run_id: UUID, name: str, tx: Tx) -> str | None:
+    family = await pins.family(tx, run_id)
+    await runs.lock(tx, family)
+    found = await pins.of_any(tx, family, name) or (await pins.active(tx, PROJECT, [name])).get(name)
+    if found is not None:
+        await pins.add(tx, family, name, found)
+    return found

@@ -18,7 +18,7 @@ from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
 from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
-from headrace.nodes.stored_sources import NO_SOURCES
+from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
 from headrace.store import results, run_reading, variables
 from headrace.store.claims import Claim
 from headrace.store.db import Database, Tx
@@ -113,17 +113,24 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
         for run_id, context in contexts.items():
             mocks = context.mocks if isinstance(context.mocks, dict) else {}
             is_body = context.parent_run_id is not None and bool(context.body)
+            program = programs[context.program]
             known[run_id] = KnownRun(
-                program=programs[context.program],
+                program=program,
                 names=run_names(context, outermost.get(run_id, run_id)),
                 mocks=mocks,
                 is_child=context.parent_run_id is not None,
                 is_body=is_body,
-                stored=PinnedSources(engine.db, engine.sources, context.pins) if context.pins else NO_SOURCES,
+                stored=_stored(engine, program, context.pins),
             )
             if context.input_size <= INLINE_LIMIT:
                 engine.runs.keep(run_id, known[run_id])
     return known
+
+
+def _stored(engine: Engine, program: Program, pins: dict[str, str]) -> StoredSources:
+    if pins or program.stored or program.lacks:
+        return PinnedSources(engine.db, engine.sources, pins)
+    return NO_SOURCES
 
 
 def _needed(claimed: Sequence[Claim], known: Mapping[UUID, KnownRun]) -> set[TaskId]:

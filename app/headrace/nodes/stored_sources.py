@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from headrace.errors import HeadraceError
 
@@ -38,6 +39,10 @@ class StoredSources(Protocol):
         """Whether the run is pinned to a version of this activity."""
         ...
 
+    async def adopt(self, run_id: UUID, name: str) -> bool:
+        """Pins the run to an activity that nobody had when it began; False if nobody has it still."""
+        ...
+
     async def is_trusted(self) -> bool:
         """Whether the project lets its activities run without a sandbox, as it is now."""
         ...
@@ -52,6 +57,9 @@ class NoSources:
         )
 
     def has(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
+    async def adopt(self, run_id: UUID, name: str) -> bool:  # noqa: ARG002
         return False
 
     async def is_trusted(self) -> bool:

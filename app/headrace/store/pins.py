@@ -26,6 +26,43 @@ async def of_run(tx: Tx, run_id: UUID) -> dict[str, str]:
     return {} if row is None else read(row.pins)
 
 
+_FAMILY = """
+WITH RECURSIVE up AS (
+  SELECT id, parent_run_id FROM workflow_runs WHERE id = $1
+  UNION ALL
+  SELECT r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
+), family AS (
+  SELECT id FROM up WHERE parent_run_id IS NULL
+  UNION ALL
+  SELECT r.id FROM family f JOIN workflow_runs r ON r.parent_run_id = f.id AND r.parent_run_id IS NOT NULL
+)
+SELECT id FROM family
+"""
+
+
+async def family(tx: Tx, run_id: UUID) -> list[UUID]:
+    """A run with all that it runs for, and all that run for these."""
+    return [row.id for row in await tx.fetch(_FAMILY, run_id)]
+
+
+_ANY = "SELECT pins->>$2 AS hash FROM workflow_runs WHERE id = ANY($1) AND pins ? $2 ORDER BY id LIMIT 1"
+_ADD = """
+UPDATE workflow_runs SET pins = coalesce(pins, '{}') || jsonb_build_object($2::text, $3::text)
+WHERE id = ANY($1) AND finished_at IS NULL AND (pins ? $2) IS NOT TRUE
+"""
+
+
+async def of_any(tx: Tx, run_ids: Sequence[UUID], name: str) -> str | None:
+    """The hash that the first of the runs is pinned to that has a pin for this activity."""
+    row = await tx.row(_ANY, list(run_ids), name)
+    return None if row is None else row.hash
+
+
+async def add(tx: Tx, run_ids: Sequence[UUID], name: str, hash: str) -> None:
+    """Pins those of the runs that go on and have no pin for this activity. They must be locked."""
+    await tx.fetch(_ADD, list(run_ids), name, hash)
+
+
 _KEPT = """
 SELECT n.name FROM unnest($2::text[], $3::text[]) AS n(name, hash)
 JOIN stored_activities a ON a.project = $1 AND a.name = n.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -185,7 +185,7 @@ class RunContext:
     input: JsonValue
     input_size: int
     mocks: JsonValue
-    pins: Mapping[str, str]
+    pins: dict[str, str]
     parent_run_id: UUID | None
     started_at: datetime
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
@@ -30,6 +31,7 @@ from headrace.testing import FakeHttp, process
 from headrace_worker.lanes import WorkerLanes
 from support.api import settings_for
 from support.drive import status_of, tasks_of
+from support.fleet import eventually
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -203,7 +205,7 @@ async def test_rolling_back_and_back_again(engine: Engine) -> None:
     hashes = [(await put(engine, answering(number))).hash for number in range(3)]
     assert await activities.roll_back(engine, "greet") == hashes[1]
     assert await activities.roll_back(engine, "greet") == hashes[2]
-    assert await activities.activate(engine, "greet", hashes[0][:8]) == hashes[0]
+    assert (await activities.activate(engine, "greet", hashes[0][:8])).hash == hashes[0]
     assert (await activity_reading.read(engine, "greet")).source == answering(0)
     assert await activities.roll_back(engine, "greet") == hashes[2]
 
@@ -403,3 +405,47 @@ async def test_nothing_of_one_version_is_left_for_the_next(engine: Engine, lanes
         await drain(engine, started.dispatches, lanes)
         seen += [await output(engine, started.run_id, node) for node in "ab"]
     assert seen == [["one", 1], ["one", 1], ["two", 1], ["two", 1], ["one", 1], ["one", 1]]
+
+
+def naming(*nodes: JsonObject) -> JsonObject:
+    """A workflow that may be saved although nobody knows its activity."""
+    return {"name": "hopes", "nodes": [*nodes]}
+
+
+GREET: JsonObject = {"id": "a", "type": "activity", "config": {"activity": "greet"}}
+GREET_EACH: JsonObject = {
+    "id": "a",
+    "type": "map",
+    "config": {"items": [1, 2, 3], "body": {"nodes": [{**GREET, "id": "x"}]}},
+}
+
+
+@pytest.mark.parametrize("node", [GREET, GREET_EACH], ids=["a node", "in a body"])
+@pytest.mark.parametrize("is_activated_later", [False, True])
+async def test_a_run_that_waits_for_an_activity_goes_on_when_it_is_uploaded(
+    engine: Engine, lanes: WorkerLanes, node: JsonObject, is_activated_later: bool
+) -> None:
+    await set_trusted(engine, trusted=True)
+    started = await start_run(engine, StartRequest(await create_workflow(engine, naming(node))))
+    await drain(engine, started.dispatches, lanes)
+    assert await status_of(engine, started.run_id) == "running"
+    done = await put(engine, answering("at last"), activates=not is_activated_later)
+    jobs = (await activities.activate(engine, "greet", done.hash)).dispatches or done.dispatches
+    await put(engine, answering("newer"))
+    await drain(engine, jobs, lanes)
+    await drain_in_time(engine, lanes, started.run_id)
+    # It is pinned when it comes to the activity, and then to one version.
+    text = json.dumps(await output(engine, started.run_id))
+    assert ("newer" in text) != ("at last" in text), text
+    rows = await sql(engine.db, "SELECT DISTINCT pins->>'greet' AS hash FROM workflow_runs")
+    assert len(rows) == 1
+
+
+async def drain_in_time(engine: Engine, lanes: WorkerLanes, run_id: UUID) -> None:
+    """Also what is due in a moment."""
+
+    async def has_ended() -> bool:
+        await drain(engine, await process.tick(engine), lanes)
+        return await status_of(engine, run_id) != "running"
+
+    await eventually(has_ended, 20, "the run ends")

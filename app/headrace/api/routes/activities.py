@@ -175,7 +175,9 @@ async def list_activities(house: Shared) -> ActivityList:
 async def upload_activity(name: Name, body: UploadBody, house: Shared) -> UploadedOut:
     """Keeps a source as a version of an activity. The same content again is no new version."""
     wanted = Upload(name, body.language, body.source, body.entry, body.activate, body.by)
-    return UploadedOut.of(await activities.upload(house.engine, wanted, looking(house.settings)))
+    done = await activities.upload(house.engine, wanted, looking(house.settings))
+    await house.push(done.dispatches)
+    return UploadedOut.of(done)
 
 
 @router.get("/{name}", responses=NOT_FOUND)
@@ -198,7 +200,9 @@ async def list_versions(name: Name, house: Shared) -> VersionList:
 @router.post("/{name}/activate", dependencies=[PlainJson], responses=NOT_FOUND)
 async def activate(name: Name, body: ActivateBody, house: Shared) -> ActiveOut:
     """Makes a version the one that new runs use; runs under way keep theirs."""
-    return ActiveOut(name=name, hash=await activities.activate(house.engine, name, body.hash))
+    done = await activities.activate(house.engine, name, body.hash)
+    await house.push(done.dispatches)
+    return ActiveOut(name=name, hash=done.hash)
 
 
 @router.post("/{name}/rollback", responses=NOT_FOUND | WRONG_STATE)
