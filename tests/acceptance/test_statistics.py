@@ -137,3 +137,21 @@ async def test_a_stock_worker_counts_too(database_url: str, redis_url: str) -> N
             return "notification" in found and found["notification"].success == 2
 
         await eventually(are_there, 30, "the stock worker tells its figures")
+
+
+async def test_an_activity_counts_by_its_name_whichever_node_runs_it(
+    database_url: str, redis_url: str
+) -> None:
+    given: JsonObject = {"data": "abc", "transformation": "uppercase"}
+    nodes = [
+        node("by-name", "transformData", config=given),
+        node("by-node", "activity", config={"activity": "transformData", "input": given}),
+    ]
+    async with fleet(database_url, redis_url) as crowd:
+        await crowd.start_runs(await crowd.save(workflow(nodes, [])), 3)
+        crowd.start(1)
+        await crowd.until_all_ended(DEADLINE)
+        crowd.stop()
+        found = await tallies(crowd)
+        await crowd.check_all_well(3, 6)
+    assert {name: tally.success for name, tally in found.items()} == {"transformData": 6}
