@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from traceback import format_exception
 
 from headrace.activities.declare import Place, imported_from
 from headrace.activities.loading import load_file
@@ -127,6 +128,7 @@ def _attempt(load: _Load) -> LoadProblem | None:
             load.run()
     except (Exception, SystemExit) as error:
         problem = _problem(load, error)
+        _log.debug("tasks_not_loaded", "".join(format_exception(error)), tasks=load.module)
         _log.warning("tasks_not_loaded", f"{problem.message}. {problem.hint}".rstrip(" ."), tasks=load.module)
         return problem
     return None

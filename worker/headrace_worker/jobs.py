@@ -45,7 +45,7 @@ async def _run_task(delivery: Delivery) -> str:
         def stop(_lost: set[TaskId]) -> None:
             loop.call_soon_threadsafe(code.cancel)
 
-        leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, stop)
+        leases = Leases(runtime.urls.database, runtime.settings.lease_seconds, stop, runtime.lanes.heartbeats)
         leases.hold(execution.task, execution.claim.token)
         leases.start()
         began = perf_counter()

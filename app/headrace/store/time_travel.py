@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import DateTime, Table
 
+from headrace.store.activities_seen import LACK
 from headrace.store.all_tables import ALL_TABLES
 from headrace.store.db import Tx
 
@@ -17,6 +18,7 @@ _UNMOVED = {
     "schedule_slots",
     "attempt_statistics",
     "workflow_workers",
+    "activities_seen",
     "worker_targets",
     "sweeps",
 }
@@ -43,9 +45,11 @@ async def skip(tx: Tx, seconds: float) -> None:
     await tx.fetch(_SKIP, seconds)
 
 
-_NEXT_DUE = """
+# Who waits for a worker that has an activity waits for no time.
+_NEXT_DUE = f"""
 SELECT extract(epoch FROM min(due.at) - clock_timestamp())::float8 AS seconds FROM (
-  SELECT min(wake_at) AS at FROM workflow_tasks WHERE status = 'waiting' AND NOT is_paused
+  SELECT min(wake_at) AS at FROM workflow_tasks
+  WHERE status = 'waiting' AND NOT is_paused AND (held_for IS NULL OR NOT starts_with(held_for, '{LACK}'))
   UNION ALL
   SELECT min(deadline_at) FROM workflow_runs
   WHERE deadline_at IS NOT NULL AND finished_at IS NULL AND verdict IS NULL AND status <> 'paused'

@@ -14,6 +14,7 @@ from headrace.api.source_check import looking
 from headrace.engine import activities, activity_reading
 from headrace.engine.activities import Upload, Uploaded
 from headrace.engine.activity_reading import Described, Read
+from headrace.engine.declared import load_problems
 from headrace.graph.json_types import JsonObject
 from headrace.store.stored_activities import Version
 
@@ -57,7 +58,8 @@ class ActivityLine(Model):
     """An activity in the list.
 
     origin: who brings it: built-in, package, project or stored. used_by: workflows whose current version
-    names it. workers: how many that live can run it, of one that workers bring. active, versions: of one that
+    names it. workers: how many that live can run it, source: the module, file or package with its code,
+    output_schema, options: as it was declared, of one that workers bring. active, versions: of one that
     is stored; active is null when no version was activated yet.
     """
 
@@ -67,6 +69,9 @@ class ActivityLine(Model):
     input_schema: JsonObject
     used_by: list[str]
     workers: int | None = None
+    source: str | None = None
+    output_schema: JsonObject | None = None
+    options: JsonObject | None = None
     active: VersionOut | None = None
     versions: int = 0
     updated_at: datetime | None = None
@@ -82,6 +87,9 @@ class ActivityLine(Model):
                 input_schema=declared.input_schema,
                 used_by=used_by,
                 workers=found.workers,
+                source=declared.source,
+                output_schema=declared.output_schema,
+                options=declared.defaults.as_json(),
             )
         assert stored is not None
         return cls(
@@ -95,8 +103,18 @@ class ActivityLine(Model):
         )
 
 
+class LoadProblemOut(Model):
+    """A module with activities that a worker that runs could not import. hint: what would help, or ''."""
+
+    module: str
+    origin: str
+    message: str
+    hint: str
+
+
 class ActivityList(Model):
     items: list[ActivityLine]
+    problems: list[LoadProblemOut]
 
 
 class ActivityOut(VersionOut):
@@ -167,7 +185,9 @@ class SettingsOut(Model):
 @router.get("")
 async def list_activities(house: Shared) -> ActivityList:
     """All activities by name, stored ones and those that workers bring, with what uses them."""
-    return ActivityList(items=[ActivityLine.of(one) for one in await activity_reading.find(house.engine)])
+    items = [ActivityLine.of(one) for one in await activity_reading.find(house.engine)]
+    problems = [LoadProblemOut.model_validate(one) for one in await load_problems(house.engine)]
+    return ActivityList(items=items, problems=problems)
 
 
 @router.put("/{name}", dependencies=[PlainJson], responses=WRONG_STATE)

@@ -1,0 +1,163 @@
+"""Activities that workers have declared, over HTTP: the palette, checks of configs, heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from headrace import worker_task
+from headrace.activities.declaration import Declaration
+from headrace.activities.declare import Place, imported_from
+from headrace.activities.registry import REGISTRY
+from headrace.api.events import follow
+from headrace.engine.execute import claim
+from headrace.engine.lacking import declare
+from headrace.engine.program import Engine
+from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.store import heartbeats, workers
+from headrace.store.claims import Delivery
+from headrace.store.db import Database
+from headrace.store.events import Cursor
+from headrace.store.heartbeats import HeldBeat
+from headrace.store.workers import NewWorker
+from support.api import saved, started
+
+pytestmark = pytest.mark.anyio
+
+
+def resize_of_another_process() -> Declaration:
+    """What a worker says that has its code; this process has not."""
+    with REGISTRY.restored(), imported_from(Place("package", "acme-images")):
+
+        @worker_task("resize", timeout=7, retries=5, total_timeout="1h")
+        def resize(width: int, url: str = "x") -> bool:
+            """Makes a picture smaller."""
+            return bool(width and url)
+
+        (found,) = [one for one in REGISTRY if one.name == "resize"]
+        return found.declaration
+
+
+async def tell(engine: Engine, problems: list[JsonObject] | None = None) -> None:
+    """A worker comes and says what it has."""
+    worker = NewWorker(uuid4(), "one", "here", 4711, ["workflow-tasks"], 64)
+    async with engine.db.transaction() as tx:
+        await workers.register(tx, worker)
+    declared = resize_of_another_process()
+    await declare(engine, worker.id, "default", {"resize": declared.as_json()}, problems or [])
+
+
+def workflow(type: str, **config: JsonValue) -> JsonObject:
+    node: JsonObject = {"id": "n", "type": type, "config": config}
+    return {"name": "w", "nodes": [node], "edges": []}
+
+
+async def test_the_palette_shows_each_activity_with_its_form_and_origin(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    await tell(engine)
+    items = {one["type"]: one for one in (await client.get("/node-types")).json()["items"]}
+    resize = items["resize"]
+    assert (resize["group"], resize["origin"]) == ("Activities", "package")
+    assert resize["description"] == "Makes a picture smaller."
+    assert resize["configSchema"]["properties"]["width"]["type"] == "integer"
+    assert (items["sampleActivity"]["origin"], items["delay"]["origin"]) == ("built-in", "built-in")
+    assert items["activity"]["group"] == "Activities"
+    assert items["validate"]["group"] == "Input & Data"
+    assert "validateData" not in items  # another name of `validate`
+
+
+async def test_a_wrong_config_is_refused_with_its_path(client: httpx.AsyncClient, engine: Engine) -> None:
+    await tell(engine)
+    wrong = await client.post("/workflows", json=workflow("resize", width="wide"))
+    assert wrong.status_code == 422
+    (problem,) = wrong.json()["details"]
+    assert (problem["path"], problem["message"]) == ("nodes[0].config.width", "must be of type integer")
+    named = workflow("activity", activity="resize", input={"url": 1, "width": 2})
+    (problem,) = (await client.post("/workflows", json=named)).json()["details"]
+    assert problem["path"] == "nodes[0].config.input.url"
+    inner: JsonObject = {"nodes": [{"id": "m", "type": "resize", "config": {"width": "w"}}], "edges": []}
+    mapped = workflow("map", items=[1], body=inner)
+    (problem,) = (await client.post("/workflows", json=mapped)).json()["details"]
+    assert problem["path"] == "nodes[0].config.body.nodes[0].config.width"
+
+
+async def test_an_activity_that_nobody_knows_is_a_warning(client: httpx.AsyncClient, engine: Engine) -> None:
+    await tell(engine)
+    answer = await client.post("/workflows", json=workflow("activity", activity="nobody"))
+    assert answer.status_code == 201
+    (warning,) = answer.json()["warnings"]
+    assert (warning["path"], warning["message"]) == (
+        "nodes[0].config.activity",
+        "no activity 'nobody' is known to any worker yet",
+    )
+    known = await client.post("/workflows", json=workflow("activity", activity="resize"))
+    assert known.json()["warnings"] == []
+    as_type = await client.post("/workflows", json=workflow("nobody"))
+    assert as_type.status_code == 422
+
+
+async def test_what_workers_could_not_load_is_told(client: httpx.AsyncClient, engine: Engine) -> None:
+    problem: JsonObject = {
+        "module": "tasks/needs.py",
+        "origin": "project",
+        "message": "tasks/needs.py: the module 'pandas' is missing",
+        "hint": "install it: pip install pandas",
+    }
+    await tell(engine, [problem])
+    await tell(engine, [problem])
+    answer = (await client.get("/activities")).json()
+    assert answer["problems"] == [problem]
+    (resize,) = [one for one in answer["items"] if one["name"] == "resize"]
+    assert (resize["origin"], resize["workers"]) == ("package", 2)
+
+
+async def test_a_process_without_the_code_keeps_the_declared_defaults(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    run_id = await started(client, await saved(client, workflow("resize", width=3)))
+    (execution,) = await claim(engine, [Delivery(TaskId(UUID(run_id), 0), 1, 1)], uuid4())
+    assert (execution.node.attempt_timeout, execution.node.total_timeout) == (7, 3600)
+    assert execution.node.retry.max_attempts == 6
+
+
+async def test_a_running_task_shows_its_last_heartbeat_and_streams_it(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    workflow_id = await saved(client, workflow("noop"))
+    run_id = await started(client, workflow_id)
+    task = TaskId(UUID(run_id), 0)
+    (execution,) = await claim(engine, [Delivery(task, 1, 1)], uuid4())
+
+    async def beat(progress: float, token: int) -> None:
+        async with db.transaction() as tx:
+            await heartbeats.write(tx, [HeldBeat(task, token, progress, {"row": 7})])
+
+    async def shown() -> JsonValue:
+        body = (await client.get(f"/workflows/{workflow_id}/runs/{run_id}")).json()
+        found: JsonValue = body["tasks"][0].get("heartbeat")
+        return found
+
+    assert await shown() is None
+    await beat(0.25, execution.claim.token)
+    await beat(0.99, execution.claim.token + 1)  # of somebody who no longer holds the task
+    seen = await shown()
+    assert isinstance(seen, dict)
+    assert (seen["progress"], seen["details"]) == (0.25, {"row": 7})
+
+    async def next_beat() -> str:
+        async for message in follow(engine, UUID(run_id), Cursor()):
+            if message.startswith("event: task.heartbeat"):
+                return message
+        return ""
+
+    async with asyncio.timeout(20):
+        told = await next_beat()
+    assert '"progress":0.25' in told
+    assert '"nodeId":"n"' in told
+    assert "id: " not in told
