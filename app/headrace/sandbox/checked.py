@@ -9,7 +9,7 @@ from headrace.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """problems: empty for a source that can be run. exports: the names of its functions, in order."""
+    """problems: empty for a source that can be run. exports: the names of its functions."""
 
     problems: tuple[Problem, ...] = ()
     exports: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from headrace.sandbox.support import sandbox_support
 _ENGINE_MB = 64
 """Address space of the JavaScript engine itself, which its own limit does not count."""
 
-_WORDS_SECONDS = 0.4
+_WORDS_SECONDS = 0.25
 """Time for the engine to say itself that a script took too long, after its limit."""
 
 
@@ -39,7 +39,7 @@ class SandboxLane:
         """Raises SandboxFailed; see `Lanes.run_sandboxed`."""
         self._require_walls(program.language)
         async with self._free:
-            ended = await self._ended(_request(program, payload, limits, check=False), limits)
+            ended = await self._ended(request_for(program, payload, limits, check=False), limits)
         return sandboxed_of(program.language, limits, ended)
 
     async def check(self, program: Program) -> Checked:
@@ -47,7 +47,7 @@ class SandboxLane:
         self._require_walls(program.language)
         limits = usual_limits(program.language)
         async with self._free:
-            ended = await self._ended(_request(program, None, limits, check=True), limits)
+            ended = await self._ended(request_for(program, None, limits, check=True), limits)
         return checked_of(program, limits, ended)
 
     async def close(self) -> None:
@@ -69,20 +69,27 @@ class SandboxLane:
 
     async def _ended(self, request: Request, limits: SandboxLimits) -> Ended:
         is_safe = self._support.is_safe and request["language"] != "bash"
+        order = order_for(request["language"], limits, is_safe)
         try:
             nursery = await self._running()
-            return await nursery.run(
-                _order(request["language"], limits, is_safe), request, limits.output_bytes
-            )
+            try:
+                return await nursery.run(order, request, limits.output_bytes)
+            except OSError:  # it has died since it was last used
+                nursery = await self._running(dead=nursery)
+                return await nursery.run(order, request, limits.output_bytes)
         except OSError as error:
             message = f"no sandbox could be started: {error}"
             raise SandboxFailed(Failed(message, kind="ProcessDied")) from None
 
-    async def _running(self) -> Nursery:
+    async def _running(self, dead: Nursery | None = None) -> Nursery:
+        """The nursery, a new one if need be. dead: this one has turned out to be."""
         async with self._starting:
-            if self._nursery is None or not self._nursery.is_alive:
+            if self._nursery is not None and (self._nursery is dead or not self._nursery.is_alive):
+                await self._nursery.close()
+                self._nursery = None
+            if self._nursery is None:
                 self._nursery = await Nursery.start(self._support.javascript)
-        return self._nursery
+            return self._nursery
 
 
 @asynccontextmanager
@@ -105,7 +112,8 @@ async def check_source(language: Language, source: str, entry: str | None = None
         return await lane.check(Program(language, source, entry))
 
 
-def _request(program: Program, payload: JsonValue, limits: SandboxLimits, check: bool) -> Request:
+def request_for(program: Program, payload: JsonValue, limits: SandboxLimits, check: bool) -> Request:
+    """What is asked of a cell. check: only to look at the program."""
     return Request(
         language=program.language,
         source=program.source,
@@ -118,7 +126,8 @@ def _request(program: Program, payload: JsonValue, limits: SandboxLimits, check:
     )
 
 
-def _order(language: Language, limits: SandboxLimits, is_safe: bool) -> Order:
+def order_for(language: Language, limits: SandboxLimits, is_safe: bool) -> Order:
+    """The cell that a program needs. is_safe: with walls."""
     if language == "javascript":
         memory = limits.memory_mb + _ENGINE_MB << 20
         return Order(limits.seconds + _WORDS_SECONDS, memory, is_safe, has_files=False)

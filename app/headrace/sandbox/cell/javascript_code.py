@@ -15,18 +15,24 @@ from .wire import Request
 _STACK_BYTES = 512 * 1024
 _WORDS_MB = 4  # what a program may have more when it is over, so that what it wrote can be read
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+_IS_STRICT = re.compile(r"""\s*(?:'use strict'|"use strict")""")
+_LEXICAL_ANSWER = re.compile(r"\b(?:let|const|class)\s+(?:result|main)\b")
+_STRICT_ANSWER = re.compile(r"\b(?:let|const|class|var|function\s*\*?)\s*\b(?:result|main)\b")
 _DECLARED = re.compile(r"\b(?:function\s*\*?|const|let|var|class)\s+([A-Za-z_$][\w$]*)", re.ASCII)
 _MESSAGE = re.compile(r"(?:(\w+): )?(.*?)(?:\n(?:\s+at .*|undefined))?\s*\Z", re.DOTALL)
+# The prelude is one line, so that no other line is its.
 _PLACE = re.compile(r"<input>:(\d+)")
 
 # A body that returns is called; what follows the source stands on a line of its own, for comments at its end.
 _SHAPES = ("{}", "(function () {{{}\n}})()", "(async function () {{{}\n}})()")
 
-# Taken before the program can change what it finds: the functions that make text of its answer.
+# Taken before the program can change what it finds. Values stay inside: on the way through Python, some texts
+# and numbers would be lost.
 _PRELUDE = """
 (() => {
   "use strict";
-  const stringify = JSON.stringify, text = String, lines = [];
+  const stringify = JSON.stringify, text = String, evaluate = eval, lines = [];
+  lines.toJSON = undefined;
   const shown = (one) => {
     if (typeof one !== "object" || one === null) return text(one);
     if (one instanceof Error) return text(one);
@@ -43,10 +49,14 @@ _PRELUDE = """
   const state = { is_over: false, value: undefined, error: undefined, has_failed: false };
   const over = (value) => { state.value = value; state.is_over = true; };
   const failed = (error) => { state.error = error; state.is_over = state.has_failed = true; };
-  const then = Promise.prototype.then;
+  const then = Promise.prototype.then, Promised = Promise;
   return {
-    written: () => { let all = ""; for (const line of lines) all += line + "\\n"; return all; },
-    await: (value) => { value instanceof Promise ? then.call(value, over, failed) : over(value); },
+    written: () => stringify(lines),
+    evaluate: (source, answer) => {
+      const value = evaluate(source);
+      const found = value === undefined ? answer() : value;
+      found instanceof Promised ? then.call(found, over, failed) : over(found);
+    },
     is_over: () => state.is_over,
     output: () => {
       if (state.has_failed) throw state.error;
@@ -57,11 +67,9 @@ _PRELUDE = """
 })()
 """
 
-# A last value that is undefined has become null on its way through Python.
+# What a program without a last value, which has no entry, answers.
 _ANSWER = """
-(value) => value !== null && value !== undefined ? value
-  : typeof result !== "undefined" ? result
-  : typeof main === "function" ? main($) : undefined
+() => typeof result !== "undefined" ? result : typeof main === "function" ? main($) : undefined
 """
 
 
@@ -73,7 +81,6 @@ class _Engine(Protocol):
     def set(self, name: str, value: object) -> None: ...
     def parse_json(self, text: str) -> object: ...
     def execute_pending_job(self) -> bool: ...
-    def memory(self) -> dict[str, int]: ...
 
 
 class _Function(Protocol):
@@ -83,15 +90,15 @@ class _Function(Protocol):
 
 
 def run(request: Request) -> object:
-    """What the program answers: its last value; else `result`; else what its entry or `main` gives."""
+    """What its entry gives; without one, its last value; else `result`; else what `main` gives."""
     shape = _shape_of(request)
     engine = _engine(request)
-    prelude = cast(_Function, engine.eval(f"(hidden => name => hidden[name])({_PRELUDE})"))
+    prelude = cast(_Function, engine.eval(f"(all => name => all[name])({_PRELUDE})".replace("\n", " ")))
     written = cast(_Function, prelude("written"))
     try:
         return _output(engine, prelude, request, shape)
     except Exception as error:
-        raise _trouble(engine, error) from None
+        raise _trouble(error) from None
     finally:
         engine.set_memory_limit((request["memory_mb"] + _WORDS_MB) << 20)
         _write(written)
@@ -103,12 +110,12 @@ def check(request: Request) -> list[str]:
     engine = _engine(request)
     try:
         engine.eval(_PRELUDE)
-        engine.eval(shape.format(request["source"]))
+        engine.eval(shape.format(request["source"]) + "\n;undefined")
         declared = sorted(set(_DECLARED.findall(request["source"])))
         exported = json.loads(cast(str, engine.eval("JSON.stringify(Object.keys(module.exports))")))
         functions = [name for name in declared if engine.eval(f"typeof {name}") == "function"]
     except Exception as error:
-        raise _trouble(engine, error) from None
+        raise _trouble(error) from None
     return sorted({*functions, *exported})
 
 
@@ -136,29 +143,35 @@ def _shape_of(request: Request) -> str:
         except Exception as error:
             if str(error).split("\n")[0] == "0":
                 return shape
-            first = first or _trouble(engine, error)
+            first = first or _trouble(error)
     raise first or InTrouble("SyntaxError", "the source cannot be read")
 
 
 def _output(engine: _Engine, prelude: _Function, request: Request, shape: str) -> object:
-    value = engine.eval(shape.format(request["source"]))
+    source, answer = shape.format(request["source"]), _ANSWER
     if request["entry"]:
-        value = cast(_Function, _entry(engine, request["entry"]))(engine.eval("$"))
-    else:
-        value = cast(_Function, engine.eval(_ANSWER))(value)
-    cast(_Function, prelude("await"))(value)
+        answer = _call_of(request["entry"])
+    if request["entry"] or _hides_its_answer(request["source"]):
+        engine.eval(f"{source}\n;undefined")
+        source = ""
+    cast(_Function, prelude("evaluate"))(source, engine.eval(answer.replace("\n", " ")))
     _settle(engine, cast(_Function, prelude("is_over")), request["seconds"])
     return json.loads(cast(str, cast(_Function, prelude("output"))()))
 
 
-def _entry(engine: _Engine, name: str) -> object:
+def _hides_its_answer(source: str) -> bool:
+    """Whether `eval` would keep to itself what the program declares to be its answer."""
+    return bool((_STRICT_ANSWER if _IS_STRICT.match(source) else _LEXICAL_ANSWER).search(source))
+
+
+def _call_of(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InTrouble("NoSuchFunction", f"'{name}' is no name of a function")
-    found = f"typeof {name} === 'function' ? {name} : module.exports['{name}']"
-    function = engine.eval(found)
-    if engine.eval(f"typeof ({found})") != "function":
-        raise InTrouble("NoSuchFunction", f"the program has no function '{name}'")
-    return function
+    return f"""() => {{
+      const found = typeof {name} === "function" ? {name} : module.exports["{name}"];
+      if (typeof found === "function") return found($);
+      throw Object.assign(new Error("the program has no function '{name}'"), {{ name: "NoSuchFunction" }});
+    }}"""
 
 
 def _settle(engine: _Engine, is_over: _Function, seconds: float) -> None:
@@ -173,12 +186,14 @@ def _settle(engine: _Engine, is_over: _Function, seconds: float) -> None:
 
 def _write(written: _Function) -> None:
     try:
-        sys.stdout.write(str(written()))
+        lines = json.loads(cast(str, written()))
     except Exception as error:
-        sys.stdout.write(f"(what the program wrote is lost: {str(error).strip()})\n")
+        lines = [f"(what the program wrote is lost: {_trouble(error)})"]
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
 
 
-def _trouble(engine: _Engine, error: Exception) -> InTrouble:
+def _trouble(error: Exception) -> InTrouble:
     if isinstance(error, InTrouble):
         return error
     text = str(error)
@@ -187,17 +202,10 @@ def _trouble(engine: _Engine, error: Exception) -> InTrouble:
     place = _PLACE.search(text)
     if "interrupted" in text and kind == "InternalError":
         return _too_long()
-    if text.startswith("Unknown quickjs tag"):
-        return InTrouble("BadOutput", "the output is not JSON: it is a BigInt or a symbol")
-    if "out of memory" in text or (text.strip() == "null" and _is_full(engine)):
-        return InTrouble("MemoryError", "the program needs more memory")
+    if "out of memory" in text or message == "null":  # there was no room for an exception
+        return InTrouble("MemoryError", "the program needs more memory (or has thrown null)")
     said = f"{kind}: {message}" if kind else message
     return InTrouble(kind or "Error", said, int(place[1]) if place else 0, retryable=kind != "SyntaxError")
-
-
-def _is_full(engine: _Engine) -> bool:
-    memory = engine.memory()
-    return memory["malloc_size"] > memory["malloc_limit"] * 0.8
 
 
 def _too_long() -> InTrouble:

@@ -38,7 +38,7 @@ def rules(read: Iterable[str], own: str | None) -> int:
     And bind and connect no TCP port, reach no abstract socket and signal no process outside, as far as the
     kernel's version knows of these. Raises OSError.
     """
-    files, tcp, scopes = _handled(version())
+    files, tcp, scopes = handled(version())
     made = syscall(_CREATE, *_sized(struct.pack("QQQ", files, tcp, scopes), tcp, scopes), 0)
     for folder in read:
         _allow(made, folder, _READ & files)
@@ -55,7 +55,7 @@ def restrict(made: int) -> None:
         os.close(made)
 
 
-def _handled(known: int) -> tuple[int, int, int]:
+def handled(known: int) -> tuple[int, int, int]:
     """What is refused unless a rule allows it, as bits: rights on files, on TCP ports, and scopes."""
     rights = max(count for since, count in _RIGHTS.items() if since <= max(known, 1))
     return (

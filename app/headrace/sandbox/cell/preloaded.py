@@ -13,14 +13,15 @@ JAVASCRIPT = "_quickjs"
 
 # What programs that compute ask for most, and what these load late.
 _MODULES = """
-    __future__ _strptime abc argparse ast asyncio base64 binascii bisect bz2 calendar cmath codecs
+    __future__ _strptime abc argparse array ast asyncio base64 binascii bisect bz2 calendar cmath codecs
     collections.abc colorsys concurrent.futures configparser contextlib contextvars copy csv dataclasses
-    datetime decimal difflib email.message email.parser email.utils enum fnmatch fractions functools gzip
-    hashlib heapq hmac html html.parser http inspect io ipaddress itertools json linecache locale logging
-    lzma math mimetypes numbers operator os.path pathlib pickle pprint queue quopri random re reprlib
-    secrets shlex shutil signal sqlite3 statistics string struct tempfile textwrap threading time timeit
-    token tokenize traceback types typing unicodedata unittest urllib.error urllib.parse uuid warnings
-    weakref xml.dom.minidom xml.etree.ElementTree zipfile zlib zoneinfo
+    datetime decimal difflib email.message email.parser email.utils enum fnmatch fractions functools
+    graphlib gzip hashlib heapq hmac html html.parser http inspect io ipaddress itertools json linecache
+    locale logging lzma math mimetypes mmap numbers operator os.path pathlib pickle plistlib pprint queue
+    quopri random re reprlib secrets shlex shutil signal sqlite3 stat statistics string struct symtable
+    tempfile textwrap threading time timeit token tokenize tomllib traceback types typing unicodedata
+    unittest urllib.error urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree zipfile
+    zlib zoneinfo
     encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1 encodings.punycode encodings.utf_16
     encodings.utf_16_be encodings.utf_16_le encodings.utf_32 encodings.utf_8_sig encodings.unicode_escape
     encodings.raw_unicode_escape encodings.iso8859_15 encodings.hex_codec encodings.base64_codec
