@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
 from inspect import Parameter
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import cast
 
+from headrace.activities.context import MOST_LINES, MOST_TEXT
 from headrace.activities.errors import BadInput
 from headrace.activities.registry import REGISTRY
 from headrace.activities.signature import as_json
@@ -19,15 +21,22 @@ from headrace.nodes.stored_source import WHOLE
 
 
 def run(payload: JsonObject) -> JsonObject | Coroutine[None, None, JsonObject]:
-    """Runs a source and calls its entry; `{output, log}`. Its names are its own, in each call anew."""
+    """Runs a source and calls its entry; `{output, log}`. Its module is new in each call."""
     name, source, entry = (str(payload[key]) for key in ("name", "source", "entry"))
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), REGISTRY.restored():
-        names: dict[str, object] = {"__name__": name}
-        exec(_compiled(source, name), names)
-        function = cast("Callable[..., object]", names[entry])
+        module = _fresh_module(name)
+        exec(_compiled(source, name), module.__dict__)
+        function = cast("Callable[..., object]", getattr(module, entry))
         output = function(**_bound(function, payload["given"]))
     return _later(output, printed) if inspect.isawaitable(output) else _answer(output, printed)
+
+
+def _fresh_module(name: str) -> ModuleType:
+    """Among the modules, where dataclasses and models look for it, in the place of that of the last call."""
+    module = ModuleType(f"activity {name}")
+    sys.modules[module.__name__] = module
+    return module
 
 
 def _bound(function: Callable[..., object], given: JsonValue) -> dict[str, JsonValue]:
@@ -50,7 +59,10 @@ async def _later(output: Awaitable[object], printed: io.StringIO) -> JsonObject:
 
 
 def _answer(output: object, printed: io.StringIO) -> JsonObject:
-    log: list[JsonValue] = [*printed.getvalue().splitlines()]
+    lines = printed.getvalue().splitlines()
+    log: list[JsonValue] = [line[:MOST_TEXT] for line in lines[:MOST_LINES]]
+    if len(lines) > MOST_LINES:
+        log[-1] = f"({len(lines) - MOST_LINES + 1} more lines)"
     return {"output": as_json(output), "log": log}
 
 

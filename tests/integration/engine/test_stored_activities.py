@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from headrace.engine import activities, activity_reading
+from headrace.engine import activities, activity_reading, reading
 from headrace.engine.activities import Upload, Uploaded, upload
 from headrace.engine.activity_reading import set_trusted
 from headrace.engine.again import Rerun, rerun, retry_run
@@ -332,6 +332,20 @@ async def test_uses_are_found_in_bodies_too(engine: Engine) -> None:
     assert found.used_by == ("loops",)
 
 
+DATACLASS = """
+from __future__ import annotations
+from dataclasses import asdict, dataclass
+from headrace import worker_task
+
+@dataclass
+class Order:
+    to: str
+    n: int = 1
+
+@worker_task("greet", retries=2)
+def run(to: str):
+    return asdict(Order(to))
+"""
 PARAMETERS = "def run(to, subject, body='none', *, urgent=False):\n    return [to, subject, body, urgent]\n"
 
 
@@ -346,6 +360,7 @@ PARAMETERS = "def run(to, subject, body='none', *, urgent=False):\n    return [t
         ("def run():\n    return 5\n", {"x": 1}, 5),
         ("async def run(x):\n    print('hello')\n    return x + 1\n", {"x": 1}, 2),
         ("def run(value):\n    return value\n", 7, 7),
+        (DATACLASS, {"to": "Ada"}, {"to": "Ada", "n": 1}),
     ],
 )
 async def test_parameters_get_their_values_by_name(
@@ -353,10 +368,12 @@ async def test_parameters_get_their_values_by_name(
 ) -> None:
     await set_trusted(engine, trusted)
     await put(engine, source)
-    started = await start_run(engine, StartRequest(await create_workflow(engine, using("greet")), given))
-    await drain(engine, started.dispatches, lanes)
-    task = (await tasks_of(engine, started.run_id))["a"]
-    assert task.output == expected, task.error
+    workflow_id = await create_workflow(engine, using("greet"))
+    for _ in range(2):  # the second time in the same process
+        started = await start_run(engine, StartRequest(workflow_id, given))
+        await drain(engine, started.dispatches, lanes)
+        task = (await tasks_of(engine, started.run_id))["a"]
+        assert task.output == expected, task.error
 
 
 @pytest.mark.parametrize(
@@ -388,6 +405,17 @@ async def test_a_missing_parameter_is_named(engine: Engine, lanes: WorkerLanes) 
     await drain(engine, started.dispatches, lanes)
     error = (await tasks_of(engine, started.run_id))["a"].error
     assert "missing 1 required positional argument: 'subject'" in str(error)
+
+
+async def test_what_is_printed_is_in_the_log_as_far_as_it_may(engine: Engine, lanes: WorkerLanes) -> None:
+    for trusted in (True, False):
+        await set_trusted(engine, trusted)
+        await put(engine, "def run(task_input):\n    for n in range(1200):\n        print('line', n)\n")
+        started = await start_run(engine, StartRequest(await create_workflow(engine, using("greet"))))
+        await drain(engine, started.dispatches, lanes)
+        lines = await reading.run_log(engine, started.run_id)
+        written = [one for line in lines if (one := line.event.message) and "line" in one]
+        assert (len(written), written[0], written[-1]) == (1000, "line 0", "(201 more lines)")
 
 
 async def test_nothing_of_one_version_is_left_for_the_next(engine: Engine, lanes: WorkerLanes) -> None:
