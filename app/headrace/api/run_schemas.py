@@ -263,9 +263,13 @@ class Logs(Model):
 
 
 class RunOut(RunSummary):
-    """A run with all that is known of it. result and outputs are null until it has ended."""
+    """A run with all that is known of it. result and outputs are null until it has ended.
+
+    activities: the versions of stored activities that it uses, as hashes by name.
+    """
 
     input: JsonValue
+    activities: dict[str, str]
     outputs: JsonObject | None
     tasks: list[TaskOut]
     logs: list[LogOut]
@@ -275,6 +279,7 @@ class RunOut(RunSummary):
         return cls(
             **_run_facts(detail.run),
             input=detail.run.input,
+            activities=detail.run.pins,
             outputs=detail.outputs,
             tasks=_tasks(detail),
             logs=[LogOut.of(line) for line in detail.log],

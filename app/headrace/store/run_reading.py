@@ -18,7 +18,7 @@ from headrace.store.runs import ProgramKey
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as people see it."""
+    """A run as people see it. pins: hashes of the stored activities that it uses, by name."""
 
     id: UUID
     workflow_id: UUID
@@ -32,6 +32,7 @@ class Run:
     child_index: int | None
     origin: JsonValue
     concurrency_key: str | None
+    pins: dict[str, str]
     deadline_at: datetime | None
     input: JsonValue
     total: int
@@ -51,8 +52,8 @@ class Run:
 
 _COLUMNS = """
 id, workflow_id, version, status, verdict, reason, body, priority, parent_run_id, parent_position,
-child_index, origin, concurrency_key, deadline_at, input, total, completed, failed, skipped, upstream_failed,
-cancelled, started_at, updated_at, finished_at
+child_index, origin, concurrency_key, pins, deadline_at, input, total, completed, failed, skipped,
+upstream_failed, cancelled, started_at, updated_at, finished_at
 """
 
 
@@ -228,6 +229,7 @@ def _run(row: Record) -> Run:
         child_index=row.child_index,
         origin=load(row.origin),
         concurrency_key=row.concurrency_key,
+        pins=pins.read(row.pins),
         deadline_at=row.deadline_at,
         input=load(row.input),
         total=row.total,

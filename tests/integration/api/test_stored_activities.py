@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from headrace.graph.json_types import JsonObject
-from support.api import saved, serving, settings_for
+from support.api import saved, serving, settings_for, started
 
 pytestmark = pytest.mark.anyio
 
@@ -159,3 +159,14 @@ async def test_activities_are_not_trusted_until_somebody_says_so(client: httpx.A
     for trusted in (True, False):
         assert (await client.put(trust, json={"activitiesTrusted": trusted})).status_code == 200
         assert (await client.get(trust)).json() == {"activitiesTrusted": trusted}
+
+
+async def test_a_run_says_which_versions_it_uses(client: httpx.AsyncClient) -> None:
+    first = await put(client, "greet", source(GREET))
+    workflow_id = await saved(client, using("greet"))
+    run_id = await started(client, workflow_id, {"name": "Ada"})
+    await put(client, "greet", source(GREET + "# edited\n"))
+    detail = (await client.get(f"/runs/{run_id}")).json()
+    assert detail["activities"] == {"greet": first}
+    other = await started(client, await saved(client, using("noop")))
+    assert (await client.get(f"/runs/{other}")).json()["activities"] == {}
