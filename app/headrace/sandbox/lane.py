@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from headrace.config import load
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Failed
 from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits, usual_limits
@@ -93,9 +94,9 @@ class SandboxLane:
 
 
 @asynccontextmanager
-async def opened(most: int = 1, allows_unsafe: bool = False) -> AsyncIterator[SandboxLane]:
-    """A lane for a few programs."""
-    lane = SandboxLane(most, allows_unsafe)
+async def opened() -> AsyncIterator[SandboxLane]:
+    """A lane for a few programs, outside a worker."""
+    lane = SandboxLane(1, load().unsafe_code)
     try:
         yield lane
     finally:

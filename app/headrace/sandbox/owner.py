@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -50,15 +52,18 @@ class Ended:
 class Nursery:
     """Must be started in a thread that lives as long as it: by the kernel's rule, it ends with that."""
 
-    def __init__(self, process: asyncio.subprocess.Process, orders: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, orders: socket.socket, folder: Path) -> None:
         self._process = process
         self._orders = orders
+        self._folder = folder
 
     @classmethod
     async def start(cls, javascript: str = "") -> Nursery:
         """javascript: the file of the engine. Raises OSError."""
         ours, theirs = socket.socketpair()
-        terms = Terms(owner=os.getpid(), javascript=javascript)
+        folder = Path(tempfile.mkdtemp(prefix="headrace-cells-"))
+        folder.chmod(0o711)  # cells are of another user, if this one is root
+        terms = Terms(owner=os.getpid(), folder=str(folder), javascript=javascript)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", "-c", _START, _HERE, json.dumps(terms)),
@@ -67,7 +72,8 @@ class Nursery:
                 env={},
                 start_new_session=True,
             )
-        return cls(process, ours)
+        ours.setblocking(False)  # the loop must not wait, and a nursery that does not listen is of no use
+        return cls(process, ours, folder)
 
     @property
     def pid(self) -> int:
@@ -98,6 +104,7 @@ class Nursery:
         except TimeoutError:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)  # where the nursery could not
 
     def _send(self, order: Order) -> list[socket.socket]:
         pairs = [socket.socketpair() for _ in range(3)]

@@ -57,6 +57,12 @@ def nurseries() -> list[int]:
     return children_of(os.getpid())
 
 
+def folder_of(cell: int) -> Path | None:
+    """Where a cell works, once it has gone there."""
+    folder = Path(os.readlink(f"/proc/{cell}/cwd"))
+    return folder if "headrace-cells-" in folder.parent.name else None
+
+
 async def test_a_payload_goes_and_an_output_comes(lane: SandboxLane) -> None:
     payload: JsonValue = {"text": "ü\n\U0001f30a", "list": [1, 2.5, None, True], "long": "x" * 500_000}
     assert await answer(lane, "return input", payload) == payload
@@ -140,12 +146,14 @@ async def test_a_nursery_that_died_is_replaced(lane: SandboxLane) -> None:
     running = asyncio.create_task(lane.run(FOREVER, None, LIMITS))
     (nursery,) = nurseries()
     (cell,) = await until(lambda: children_of(nursery))
+    folder = await until(lambda: folder_of(cell))
     os.kill(nursery, signal.SIGKILL)
     with pytest.raises(SandboxFailed) as caught:
         await running
     assert caught.value.failed == Failed("the sandbox has ended before the program", "ProcessDied")
     await until(lambda: is_gone(cell))
     assert await answer(lane, "return 2") == 2
+    assert not folder.parent.exists()
 
 
 async def test_closing_kills_what_runs() -> None:
@@ -160,13 +168,15 @@ async def test_closing_kills_what_runs() -> None:
         await running
 
 
-async def test_all_end_with_their_owner() -> None:
-    with subprocess.Popen(sandbox_owner.command(), stdout=subprocess.PIPE, text=True) as owner:
+async def test_all_ends_with_its_owner() -> None:
+    with subprocess.Popen(sandbox_owner.command()) as owner:
         (nursery,) = await until(lambda: children_of(owner.pid))
         (cell,) = await until(lambda: children_of(nursery))
+        folder = await until(lambda: folder_of(cell))
         owner.kill()
         await until(lambda: is_gone(nursery))
-        await until(lambda: is_gone(cell))
+    assert is_gone(cell)
+    assert not folder.parent.exists()
 
 
 async def test_lines_are_cut(lane: SandboxLane) -> None:

@@ -52,7 +52,8 @@ def live(walls: Walls, nothing: int, channel: int, out: int) -> NoReturn:
 def _take_over(nothing: int, channel: int, out: int) -> None:
     """Has standard output, the channel, and nothing else of the nursery."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.setsid()
     os.umask(0o077)
     os.dup2(nothing, 0)

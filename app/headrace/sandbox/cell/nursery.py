@@ -56,25 +56,27 @@ class Cell:
 class Nursery:
     """The loop of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, woken: int, folder: str) -> None:
+        self._folder = folder
         self._orders = socket.socket(fileno=os.dup(0))
         self._cells: dict[int, Cell] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._orders, selectors.EVENT_READ)
-        self._woken = _wake_on_children()
+        self._woken = woken
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(self._nothing, 0)
 
     def run(self) -> None:
-        """Returns when the owner is gone, or has let go."""
+        """Returns when the owner is gone, or has let go; then nothing of any cell may be left behind."""
         while True:
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._orders:
                     if not self._take_order():
                         return
                 elif key.fileobj == self._woken:
-                    os.read(self._woken, 4096)
+                    if signal.SIGTERM in os.read(self._woken, 4096):
+                        return
                 else:
                     cast(Cell, key.data).kill("owner")
             self._reap()
@@ -86,6 +88,7 @@ class Nursery:
             one.kill("owner")
         while self._cells:
             self._reap(0)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _patience(self) -> float | None:
         if not self._cells:
@@ -106,7 +109,7 @@ class Nursery:
         return True
 
     def _fork(self, walls: Walls, life: socket.socket, given: tuple[int, int]) -> None:
-        folder = tempfile.mkdtemp(prefix="headrace-cell-")
+        folder = tempfile.mkdtemp(dir=self._folder)
         if walls.is_safe:
             give_to_cell(folder)
         began = time.monotonic()
@@ -157,24 +160,26 @@ def _is_too_much(folder: str) -> bool:
     return False
 
 
-def _wake_on_children() -> int:
-    """A descriptor that can be read when a child has ended."""
+def _wake_on_signals() -> int:
+    """A descriptor that can be read when a child has ended, or this process is asked to end."""
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: None)
     return readable
 
 
 def main(argument: str) -> NoReturn:
     terms = cast(Terms, json.loads(argument))
-    follow_parent(terms["owner"], signal.SIGKILL)
+    woken = _wake_on_signals()
+    follow_parent(terms["owner"], signal.SIGTERM)
     adopt_orphans()
     os.environ.clear()  # Python itself has put something there
     sys.path.pop()  # where this package came from
     preloaded.load(terms["javascript"])
     gc.freeze()  # a collection in a cell need not touch, and so copy, what is shared
-    nursery = Nursery()
+    nursery = Nursery(woken, terms["folder"])
     nursery.run()
     nursery.close()
     os._exit(0)

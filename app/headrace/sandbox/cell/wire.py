@@ -18,9 +18,13 @@ Why: TypeAlias = Literal["", "time", "disk", "owner"]
 
 
 class Terms(TypedDict):
-    """How a nursery works. owner: the pid of who started it. javascript: the file of the engine."""
+    """How a nursery works.
+
+    owner: the pid of who started it. folder: where its cells have theirs. javascript: the file of the engine.
+    """
 
     owner: int
+    folder: str
     javascript: str
 
 
