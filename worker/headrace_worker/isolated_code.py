@@ -19,6 +19,7 @@ from typing import NoReturn, cast
 from headrace.activities.notes import hearer
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
+from headrace.graph.outcome import Failed
 from headrace.nodes.lanes import AttemptFailed, failure_of
 from headrace.sandbox.cell.process_tree import children_of
 from headrace_worker.isolated_wire import (
@@ -110,15 +111,21 @@ def _exit(end: SystemExit) -> NoReturn:
 def _failed(error: BaseException, message: str) -> Answer:
     failed = failure_of(error)
     is_said = isinstance(error, AttemptFailed | HeadraceError)
-    problem = Problem(
+    trace = "" if is_said else "".join(traceback.format_exception(error))[-_LONGEST_TEXT:]
+    problem = _problem(failed, failed.message if is_said else message, trace)
+    return Answer(output=None, problem=problem, spent=isinstance(error, MemoryError))
+
+
+def _problem(failed: Failed, message: str, trace: str) -> Problem:
+    return Problem(
         kind=failed.kind,
-        message=(failed.message if is_said else message)[:_LONGEST_TEXT],
+        message=message[:_LONGEST_TEXT],
         retryable=failed.retryable,
         details=failed.details,
         retry_after=failed.retry_after,
-        traceback="" if is_said else "".join(traceback.format_exception(error))[-_LONGEST_TEXT:],
+        asks_again=failed.asks_again,
+        traceback=trace,
     )
-    return Answer(output=None, problem=problem, spent=isinstance(error, MemoryError))
 
 
 def _frame(answer: Answer) -> bytes:
@@ -132,9 +139,8 @@ def _frame(answer: Answer) -> bytes:
 
 
 def _bad_output(message: str, spent: bool) -> bytes:
-    problem = Problem(
-        kind="BadOutput", message=message, retryable=False, details=None, retry_after=None, traceback=""
-    )
+    failed = Failed(message, kind="BadOutput", retryable=False)
+    problem = _problem(failed, message, trace="")
     return packed(Answer(output=None, problem=problem, spent=spent))
 
 

@@ -123,4 +123,5 @@ def _failed(function: str, problem: Problem) -> Failed:
         retryable=problem["retryable"],
         details=cast(JsonValue, problem["details"]),
         retry_after=problem["retry_after"],
+        asks_again=problem["asks_again"],
     )

@@ -45,6 +45,7 @@ class Problem(TypedDict):
     retryable: bool
     details: object
     retry_after: float | None
+    asks_again: bool
     traceback: str
 
 

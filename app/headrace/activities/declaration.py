@@ -100,8 +100,9 @@ class Activity:
         A subclass of an exception that `retry_on` names counts as that one.
         """
         if isinstance(error, ActivityError):
+            again = isinstance(error, Retry)
             wait = error.after if isinstance(error, Retry) else None
-            return Failed(error.message, error.kind, error.retryable, error.details, wait)
+            return Failed(error.message, error.kind, again, error.details, wait, asks_again=again)
         if isinstance(error, BadInput):
             return Failed(str(error), kind="InvalidInput", retryable=False)
         named = next((one for one in self.retry_on if isinstance(error, one)), None)

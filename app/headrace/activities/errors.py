@@ -15,8 +15,6 @@ class ActivityError(Exception):
     those who handle the failure.
     """
 
-    retryable = False
-
     def __init__(self, message: str = "", *, kind: str | None = None, details: JsonValue = None) -> None:
         super().__init__(message)
         self.message = message or type(self).__name__
@@ -29,9 +27,7 @@ class Fail(ActivityError):
 
 
 class Retry(ActivityError):
-    """The attempt has failed, and another one may help. after: the fewest seconds until then."""
-
-    retryable = True
+    """The attempt has failed, and another may help, if one is left. after: the fewest seconds until then."""
 
     def __init__(
         self,

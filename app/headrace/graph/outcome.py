@@ -35,7 +35,8 @@ class Failed:
     """The attempt failed. `retryable` is False when another attempt cannot help.
 
     kind: a short name for machines and for `retryOn`, as `HttpError` or `MissingReference`. retry_after: the
-    fewest seconds until the next attempt, if whoever refused this one said so.
+    fewest seconds until the next attempt, if whoever refused this one said so. asks_again: the code itself
+    wants another attempt, whatever `retryOn` says.
     """
 
     message: str
@@ -43,6 +44,7 @@ class Failed:
     retryable: bool = True
     details: JsonValue = None
     retry_after: float | None = None
+    asks_again: bool = False
 
     def as_error(self) -> JsonObject:
         """The error object that handlers see: {type, message, details?}."""

@@ -62,4 +62,4 @@ def next_try(policy: RetryPolicy, attempt: int, failure: Failed, jitter: float) 
 def _worth_retrying(policy: RetryPolicy, failure: Failed) -> bool:
     if policy.strategy == "none" or not failure.retryable or failure.kind in policy.no_retry_on:
         return False
-    return not policy.retry_on or failure.kind in policy.retry_on
+    return not policy.retry_on or failure.asks_again or failure.kind in policy.retry_on

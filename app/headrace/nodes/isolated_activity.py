@@ -12,19 +12,34 @@ from headrace.activities.context import ActivityContext, RunLogger, entered
 from headrace.activities.declaration import Function
 from headrace.activities.loading import load_file
 from headrace.activities.notes import hearer
+from headrace.activities.registry import REGISTRY
 from headrace.activities.signature import Signature, as_json, signature_of
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.nodes.lanes import AttemptFailed
 
 
 async def run(given: JsonObject) -> JsonValue:
-    """Calls the function that is named with the payload; what it returned, as JSON. Raises what it raises."""
+    """Calls the function that is named with the payload; what it returned, as JSON.
+
+    Raises AttemptFailed for failures that say what they mean, and else what the function raises.
+    """
     function = _found(str(given["module"]), str(given["qualname"]), cast("str | None", given["file"]))
-    arguments = _signature(function).bind(given["payload"])
-    with entered(_context(cast(JsonObject, given["context"]))):
+    context = _context(cast(JsonObject, given["context"]))
+    try:
+        return as_json(await _called(function, context, given["payload"]))
+    except Exception as error:
+        activity = REGISTRY.get(context.activity)  # importing its module has declared it
+        failure = None if activity is None else activity.failure(error)
+        if failure is None:
+            raise
+        raise AttemptFailed(failure) from error
+
+
+async def _called(function: Function, context: ActivityContext, payload: JsonValue) -> object:
+    arguments = _signature(function).bind(payload)
+    with entered(context):
         output = function(*arguments.positional, **arguments.named)
-        if inspect.isawaitable(output):
-            output = await cast("Awaitable[object]", output)
-    return as_json(output)
+        return await cast("Awaitable[object]", output) if inspect.isawaitable(output) else output
 
 
 def _found(module: str, qualname: str, file: str | None) -> Function:

@@ -48,6 +48,20 @@ def flaky():
 async def refused():
     raise Fail("no such card", kind="CardDeclined", details={"code": 51})
 
+@worker_task("apart", isolated=True, retry_on=OSError, retry_delay="10ms")
+def apart(how: str):
+    if how == "again" and context().attempt == 1:
+        raise Retry("once more", kind="Moody")
+    if how == "subclass" and context().attempt == 1:
+        raise FileNotFoundError("not there")
+    if how == "final":
+        raise Fail("no such card", kind="CardDeclined", details={"code": 51})
+    if how == "other":
+        raise ValueError("not retried")
+    if how == "segfault":
+        os.kill(os.getpid(), 11)
+    return how
+
 @worker_task("slow")
 def slow(file: str):
     for step in range(600):
@@ -146,6 +160,27 @@ async def test_options_are_the_nodes_defaults_and_failures_say_whether_another_a
         "type": "CardDeclined",
         "message": "no such card",
         "details": {"code": 51},
+    }
+
+
+async def test_failures_of_isolated_code_mean_the_same(crew: Fleet) -> None:
+    crew.start(1)
+    await declared(crew, "apart")
+    ways = ["again", "subclass", "final", "other", "segfault", "unfit"]
+    nodes = [node(how, "apart", how=how) for how in ways if how != "unfit"]
+    run = await start(crew, *nodes, node("unfit", "apart", how="${ run.input }"), run_input={"a": 1})
+    await crew.until_all_ended(40)
+    done = await tasks_of(crew.engine, run)
+    ends = {
+        how: (str(task.status), task.attempt, task.error and task.error["type"]) for how, task in done.items()
+    }
+    assert ends == {
+        "again": ("completed", 2, None),
+        "subclass": ("completed", 2, None),
+        "final": ("failed", 1, "CardDeclined"),
+        "other": ("failed", 1, "ValueError"),
+        "segfault": ("failed", 1, "ProcessDied"),
+        "unfit": ("failed", 1, "InvalidInput"),
     }
 
 

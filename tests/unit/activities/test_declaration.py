@@ -7,7 +7,7 @@ import keyword
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import permutations
 from pathlib import Path
@@ -36,6 +36,7 @@ from headrace.activities.registry import REGISTRY
 from headrace.activities.signature import as_json, signature_of
 from headrace.graph.definition import Node, parse
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.retry import RetryPolicy, next_try
 
 
 @pytest.fixture(autouse=True)
@@ -338,7 +339,11 @@ def test_what_failures_mean() -> None:
     assert final is not None
     assert again is not None
     assert (final.message, final.kind, final.retryable, final.details) == ("no", "K", False, [1])
-    assert (again.kind, again.retryable, again.retry_after) == ("Retry", True, 9)
+    assert (again.kind, again.retryable, again.retry_after, again.asks_again) == ("Retry", True, 9, True)
+    policy = RetryPolicy(retry_on=frozenset({"OSError"}), jitter=False)
+    assert next_try(policy, 1, again, 0.0) == 9
+    assert next_try(policy, 1, replace(again, asks_again=False), 0.0) is None
+    assert next_try(replace(policy, no_retry_on=frozenset({"Retry"})), 1, again, 0.0) is None
     subclass = activity.failure(ConnectionResetError("gone"))
     assert subclass is not None
     assert (subclass.kind, subclass.message) == ("ConnectionError", "ConnectionResetError: gone")
