@@ -12,6 +12,7 @@ from headrace.cli import (
     bulk,
     demo,
     events,
+    init,
     people,
     queues,
     run,
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("init")(init.init)
 app.command("up")(stack.up)
 app.command("demo")(demo.demo)
 app.command("scale")(workers.scale)
