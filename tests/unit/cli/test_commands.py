@@ -7,7 +7,7 @@ import os
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -21,7 +21,7 @@ from headrace.store.workers import Worker
 from support.scripted_api import Api
 from support.terminal import Cli
 
-ID, OTHER, RUN = str(uuid4()), str(uuid4()), str(uuid4())
+ID, OTHER, RUN = str(UUID(int=1)), str(UUID(int=2)), str(UUID(int=3))
 NODE: JsonObject = {"id": "a", "type": "notification", "name": "A", "config": {"template": "Hi"}}
 DEFINITION: JsonObject = {"name": "Greet", "nodes": [NODE], "edges": []}
 

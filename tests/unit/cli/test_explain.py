@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from uuid import uuid4
+from uuid import UUID
 
 from headrace.graph.json_types import JsonObject
 from support.scripted_api import Api
 from support.terminal import Cli
 
-RUN = str(uuid4())
+RUN = str(UUID(int=1))
 WAITS = "waits for node approve, which waits for signal go"
 EXPLAINED: JsonObject = {
     "runId": RUN,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +12,7 @@ from headrace.graph.json_types import JsonObject
 from support.scripted_api import Api
 from support.terminal import Cli
 
-WORKFLOW, RUN, OTHER = str(uuid4()), str(uuid4()), str(uuid4())
+WORKFLOW, RUN, OTHER = str(UUID(int=1)), str(UUID(int=2)), str(UUID(int=3))
 START = f"/workflows/{WORKFLOW}/execute-async"
 
 

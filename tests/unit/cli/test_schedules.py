@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +11,7 @@ from headrace.graph.json_types import JsonObject
 from support.scripted_api import Api
 from support.terminal import Cli
 
-ID, WORKFLOW, RUN = str(uuid4()), str(uuid4()), str(uuid4())
+ID, WORKFLOW, RUN = str(UUID(int=1)), str(UUID(int=2)), str(UUID(int=3))
 LINE: JsonObject = {
     "id": ID,
     "workflowId": WORKFLOW,

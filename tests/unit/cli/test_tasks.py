@@ -78,7 +78,7 @@ def test_upload_what_is_new(cli: Cli, api: Api, on: tuple[str, ...]) -> None:
         "Summary: 2/2 tasks uploaded successfully",
     ]
     sent: JsonObject = {"language": "javascript", "source": "exports.send = (x) => x;", "activate": True}
-    assert api.asked[-1] == ("PUT", "/activities/send", sent)
+    assert api.asked[-1] == ("PUT", "/activities/send?project=default", sent)
 
 
 def test_upload_by_force_and_with_an_entry(cli: Cli, api: Api, on: tuple[str, ...], tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_purge_one(cli: Cli, api: Api, on: tuple[str, ...]) -> None:
     assert cli("tasks", "purge", "old", "-y", "--url", api.url).out == "Purged old\n"
     assert cli("tasks", "purge", "old", "-y", "--force", "--url", api.url).code == 0
     assert [path for method, path, _ in api.asked if method == "DELETE"] == [
-        "/activities/old",
-        "/activities/old?force=true",
+        "/activities/old?project=default",
+        "/activities/old?project=default&force=true",
     ]
 
 

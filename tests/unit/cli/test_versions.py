@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +11,7 @@ from headrace.graph.json_types import JsonObject
 from support.scripted_api import Api
 from support.terminal import Cli
 
-ID = str(uuid4())
+ID = str(UUID(int=1))
 NOTHING: JsonObject = {"added": [], "removed": [], "changed": {}}
 
 
