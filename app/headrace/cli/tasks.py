@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from headrace.cli.output import complain, print_json, print_table, say, tell
 from headrace.cli.task_answers import Activities, Activity, Uploaded
 from headrace.cli.task_files import TaskFile
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 
 app = typer.Typer(
     help="List, upload and purge activities that are kept in the database.", no_args_is_help=True
@@ -29,6 +31,7 @@ Remote = Annotated[bool, typer.Option("--remote", "-r", help="Only what the API 
 All = Annotated[bool, typer.Option("--all", "-a", help="Both, which is the default.")]
 Sync = Annotated[bool, typer.Option("--sync", help="How the files differ from what is active.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Project = Annotated[str, typer.Option(help="Whose activities.")]
 _HERE = Path("tasks")
 
 
@@ -38,6 +41,7 @@ def list_(
     all_: All = False,
     sync: Sync = False,
     tasks: Tasks = _HERE,
+    project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +52,7 @@ def list_(
     known: dict[str, Activity] = {}
     if not local or sync:
         with open_client(url) as client:
-            known = _activities(client)
+            known = _activities(client, project)
     names = sorted(files.keys() | (set() if local else known.keys()))
     lines = [_Line(name, files.get(name), known.get(name)) for name in names]
     if as_json:
@@ -70,14 +74,16 @@ def upload(
     entry: Annotated[str | None, typer.Option(help="The function to call.")] = None,
     activate: Annotated[bool, typer.Option(help="Let new runs use it from now on.")] = True,
     tasks: Tasks = _HERE,
+    project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """Keep the source of activities in the database; new runs use it from now on."""
     files = _chosen(name, all_, tasks)
     with open_client(url) as client:
-        known = {} if force else _activities(client)
-        done = [_Upload(client, file, entry, activate).send(known.get(file.name), as_json) for file in files]
+        known = {} if force else _activities(client, project)
+        uploads = [_Upload(client, file, _Wish(project, entry, activate)) for file in files]
+        done = [one.send(known.get(one.name), as_json) for one in uploads]
     well = [one for one in done if "error" not in one]
     if as_json:
         print_json([*done])
@@ -91,20 +97,21 @@ def upload(
 def activate(
     name: str,
     hash: Annotated[str, typer.Argument(help="A version's hash, or its first 8 characters or more.")],
+    project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
     """Let new runs use a version; runs that are under way keep theirs."""
     with open_client(url) as client:
-        answer = client.post(f"/activities/{name}/activate", {"hash": hash})
+        answer = client.post(f"/activities/{name}/activate?project={project}", {"hash": hash})
     tell(answer, as_json, f"New runs use version {hash[:12]} of {name}")
 
 
 @app.command()
-def rollback(name: str, url: Url = "", as_json: AsJson = False) -> None:
+def rollback(name: str, project: Project = DEFAULT_PROJECT, url: Url = "", as_json: AsJson = False) -> None:
     """Let new runs use the version that was active before."""
     with open_client(url) as client:
-        answer = client.post(f"/activities/{name}/rollback")
+        answer = client.post(f"/activities/{name}/rollback?project={project}")
     tell(answer, as_json, f"New runs use version {read(Uploaded, answer).hash[:12]} of {name}")
 
 
@@ -114,6 +121,7 @@ def purge(
     orphaned: Annotated[bool, typer.Option("--orphaned", help="All that no workflow uses.")] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Although something uses it.")] = False,
     yes: Yes = False,
+    project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -121,12 +129,12 @@ def purge(
     if bool(name) == orphaned:
         raise WrongUse("Please name an activity, or give --orphaned")
     with open_client(url) as client:
-        stored = [one for one in _activities(client).values() if one.origin == "stored"]
+        stored = [one for one in _activities(client, project).values() if one.origin == "stored"]
         names = [one.name for one in stored if not one.used_by] if orphaned else [name]
         if names and not yes:
             typer.confirm(f"Delete {', '.join(names)} with all versions?", abort=True, err=True)
         for one in names:
-            client.delete(f"/activities/{one}" + ("?force=true" if force else ""))
+            client.delete(f"/activities/{one}?project={project}" + ("&force=true" if force else ""))
     if as_json:
         print_json({"purged": [*names]})
         return
@@ -166,21 +174,35 @@ class _Line:
         return "same" if self._file.is_active_in(self._known) else "differs"
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is wanted of all files. entry: None for the obvious one."""
+
+    project: str
+    entry: str | None
+    activates: bool
+
+
 class _Upload:
     """One file on its way to the API."""
 
-    def __init__(self, client: Client, file: TaskFile, entry: str | None, activates: bool) -> None:
-        self._client, self._file, self._entry, self._activates = client, file, entry, activates
+    def __init__(self, client: Client, file: TaskFile, wish: _Wish) -> None:
+        self._client, self._file, self._wish = client, file, wish
+
+    @property
+    def name(self) -> str:
+        """The activity's."""
+        return self._file.name
 
     def send(self, known: Activity | None, is_quiet: bool) -> JsonObject:
         """What became of it. known: the activity as it is; what is active already is not sent."""
-        name = self._file.name
-        if known is not None and self._file.is_active_in(known, self._entry):
+        name = self.name
+        if known is not None and self._file.is_active_in(known, self._wish.entry):
             if not is_quiet:
                 say(f"Task {name} is up to date")
             return {"name": name, "hash": known.active.hash if known.active else None, "isNew": False}
         try:
-            answer = self._client.put(f"/activities/{name}", self._body())
+            answer = self._client.put(f"/activities/{name}?project={self._wish.project}", self._body())
         except Refused as error:
             complain("\n".join([f"✗ {name}: {error.message}", *map(show_problem, error.problems)]))
             return {"name": name, "error": error.message}
@@ -190,17 +212,18 @@ class _Upload:
         return {"name": name, "hash": done.hash, "isNew": done.is_new}
 
     def _body(self) -> JsonObject:
-        entry: dict[str, JsonValue] = {} if self._entry is None else {"entry": self._entry}
+        wish = self._wish
+        entry: dict[str, JsonValue] = {} if wish.entry is None else {"entry": wish.entry}
         return {
             "language": self._file.language,
             "source": self._file.source,
-            "activate": self._activates,
+            "activate": wish.activates,
             **entry,
         }
 
 
-def _activities(client: Client) -> dict[str, Activity]:
-    return {one.name: one for one in read(Activities, client.get("/activities")).items}
+def _activities(client: Client, project: str) -> dict[str, Activity]:
+    return {one.name: one for one in read(Activities, client.get("/activities", {"project": project})).items}
 
 
 def _chosen(name: str, all_: bool, folder: Path) -> list[TaskFile]:

@@ -16,9 +16,9 @@ from typing import Protocol
 from headrace.engine.activity_reading import named
 from headrace.engine.lacking import let_go
 from headrace.engine.program import Engine
-from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongState
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.project import DEFAULT_PROJECT, require_project
 from headrace.nodes.lanes import Language
 from headrace.nodes.stored_source import as_script, entry_of, input_schema
 from headrace.store import activities_seen, stored_activities
@@ -39,7 +39,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 class Upload:
     """A source to keep. entry: the function to call; None: the one of the activity's name, or the only one.
 
-    activates: new runs use it from now on. by: who uploads it.
+    activates: new runs use it from now on. by: who uploads it. project: whose workflows may use it.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Upload:
     entry: str | None = None
     activates: bool = True
     by: str | None = None
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
 
     Raises InvalidInput, TooLarge, and WrongState for a name that Headrace or a worker brings.
     """
+    require_project(wanted.project)
     _require_name(engine, wanted.name)
     _require_storable(wanted.source)
     exports = await _exports(wanted, look)
@@ -115,21 +117,17 @@ async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
 
 
 async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
-    name = wanted.name
-    if any(one.project == PROJECT for one in await activities_seen.find(tx, [name])):
+    name, project = wanted.name, wanted.project
+    if any(one.project == project for one in await activities_seen.find(tx, [name])):
         raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
-    active = await stored_activities.add(tx, PROJECT, name)
-    is_new = await stored_activities.add_version(tx, PROJECT, name, new)
+    active = await stored_activities.add(tx, project, name)
+    is_new = await stored_activities.add_version(tx, project, name, new)
     jobs: Sequence[Dispatch] = ()
     if wanted.activates and active != new.hash:
-        jobs = await _make_active(tx, name, active, new.hash)
-    await stored_activities.crowd_out(tx, PROJECT, name, KEPT)
+        await stored_activities.activate(tx, project, name, new.hash)
+        jobs = [] if active else await let_go(tx, [name])
+    await stored_activities.crowd_out(tx, project, name, KEPT)
     return Uploaded(name, new.hash, is_new, wanted.activates or active == new.hash, jobs)
-
-
-async def _make_active(tx: Tx, name: str, before: str, hash: str) -> list[Dispatch]:
-    await stored_activities.activate(tx, PROJECT, name, hash)
-    return [] if before else await let_go(tx, [name])
 
 
 async def _exports(wanted: Upload, look: Look) -> Sequence[str]:
@@ -167,39 +165,40 @@ def _require_storable(source: str) -> None:
         )
 
 
-async def activate(engine: Engine, name: str, hash: str) -> Activated:
+async def activate(engine: Engine, name: str, hash: str, project: str = DEFAULT_PROJECT) -> Activated:
     """Makes a version the one that new runs use. hash: or its first 8 characters or more.
 
     Raises NotFound.
     """
-    return await engine.db.transact(partial(_activate, name, hash))
+
+    async def work(tx: Tx) -> Activated:
+        before = await _lock(tx, project, name)
+        known = [one.hash for one in await stored_activities.versions(tx, project, name)]
+        whole = named(name, hash, known)
+        await stored_activities.activate(tx, project, name, whole)
+        return Activated(whole, [] if before else await let_go(tx, [name]))
+
+    return await engine.db.transact(work)
 
 
-async def _activate(name: str, hash: str, tx: Tx) -> Activated:
-    before = await _lock(tx, name)
-    known = [one.hash for one in await stored_activities.versions(tx, PROJECT, name)]
-    whole = named(name, hash, known)
-    return Activated(whole, await _make_active(tx, name, before, whole))
-
-
-async def roll_back(engine: Engine, name: str) -> str:
+async def roll_back(engine: Engine, name: str, project: str = DEFAULT_PROJECT) -> str:
     """Makes the version active again that was active before; its hash. A second time undoes the first.
 
     Raises NotFound, and WrongState when no version was active before.
     """
 
     async def work(tx: Tx) -> str:
-        active = await _lock(tx, name)
-        before = await stored_activities.active_before(tx, PROJECT, name, active)
+        active = await _lock(tx, project, name)
+        before = await stored_activities.active_before(tx, project, name, active)
         if before is None:
             raise WrongState(f"The activity '{name}' had no other active version before")
-        await stored_activities.activate(tx, PROJECT, name, before)
+        await stored_activities.activate(tx, project, name, before)
         return before
 
     return await engine.db.transact(work)
 
 
-async def delete(engine: Engine, name: str, is_forced: bool = False) -> None:
+async def delete(engine: Engine, name: str, is_forced: bool = False, project: str = DEFAULT_PROJECT) -> None:
     """Deletes an activity with all its versions.
 
     Raises NotFound; WrongState while a workflow or a run that goes on uses it. If it is forced, such runs
@@ -207,10 +206,10 @@ async def delete(engine: Engine, name: str, is_forced: bool = False) -> None:
     """
 
     async def work(tx: Tx) -> None:
-        await _lock(tx, name)
+        await _lock(tx, project, name)
         if not is_forced:
             await _require_unused(tx, name)
-        await stored_activities.delete(tx, PROJECT, name)
+        await stored_activities.delete(tx, project, name)
 
     await engine.db.transact(work)
 
@@ -225,8 +224,8 @@ async def _require_unused(tx: Tx, name: str) -> None:
         raise WrongState(f"{runs} run(s) that go on use the activity '{name}'")
 
 
-async def _lock(tx: Tx, name: str) -> str:
-    active = await stored_activities.lock(tx, PROJECT, name)
+async def _lock(tx: Tx, project: str, name: str) -> str:
+    active = await stored_activities.lock(tx, project, name)
     if active is None:
         raise NotFound(f"There is no activity '{name}'")
     return active

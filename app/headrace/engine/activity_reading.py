@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from headrace.activities.declaration import Declaration
 from headrace.engine.program import Engine
-from headrace.engine.variables import PROJECT
 from headrace.errors import NotFound
+from headrace.graph.project import DEFAULT_PROJECT, require_project
 from headrace.store import activities_seen, pins, stored_activities
 from headrace.store.db import Tx
 from headrace.store.stored_activities import Stored, Version
@@ -31,13 +31,12 @@ class Described:
     workers: int = 0
 
 
-async def find(engine: Engine) -> list[Described]:
-    """All activities, by name. Looks through the current versions of all workflows."""
+async def find(engine: Engine, project: str = DEFAULT_PROJECT) -> list[Described]:
+    """A project's activities, by name. Looks through the current versions of all workflows."""
     async with engine.db.transaction() as tx:
-        stored = await stored_activities.find(tx, PROJECT)
-        seen = [
-            (Declaration.from_json(one.declaration), one.workers) for one in await activities_seen.find(tx)
-        ]
+        stored = await stored_activities.find(tx, project)
+        declared = [one for one in await activities_seen.find(tx) if one.project == project]
+        seen = [(Declaration.from_json(one.declaration), one.workers) for one in declared]
         names = [*(one.name for one in stored), *(one.name for one, _ in seen)]
         users = await stored_activities.users(tx, names) if names else {}
     found = [Described(one.name, tuple(users[one.name]), stored=one) for one in stored]
@@ -45,10 +44,10 @@ async def find(engine: Engine) -> list[Described]:
     return sorted(found, key=lambda one: one.name)
 
 
-async def palette(engine: Engine) -> list[Stored]:
-    """The stored activities that a workflow may use, by name."""
+async def palette(engine: Engine, project: str = DEFAULT_PROJECT) -> list[Stored]:
+    """The stored activities that a project's workflows may use, by name."""
     async with engine.db.connection() as tx:
-        return [one for one in await stored_activities.find(tx, PROJECT) if one.active is not None]
+        return [one for one in await stored_activities.find(tx, project) if one.active is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +59,38 @@ class Read:
     source: str
 
 
-async def read(engine: Engine, name: str, hash: str | None = None) -> Read:
+async def read(engine: Engine, name: str, hash: str | None = None, project: str = DEFAULT_PROJECT) -> Read:
     """One version of an activity with its source: the active one, or else the newest. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        stored = await _one(tx, name)
-        known = await stored_activities.versions(tx, PROJECT, name)
+        stored = await _one(tx, project, name)
+        known = await stored_activities.versions(tx, project, name)
         active = next((one.hash for one in known if one.is_active), known[0].hash)
         wanted = active if hash is None else named(name, hash, [one.hash for one in known])
-        source = (await stored_activities.sources(tx, PROJECT, {name: wanted}))[name]
+        source = (await stored_activities.sources(tx, project, {name: wanted}))[name]
     return Read(stored, next(one for one in known if one.hash == wanted), source.text)
 
 
-async def versions(engine: Engine, name: str) -> list[Version]:
+async def versions(engine: Engine, name: str, project: str = DEFAULT_PROJECT) -> list[Version]:
     """An activity's versions, newest first. Raises NotFound."""
     async with engine.db.transaction() as tx:
-        await _one(tx, name)
-        return await stored_activities.versions(tx, PROJECT, name)
+        await _one(tx, project, name)
+        return await stored_activities.versions(tx, project, name)
 
 
-async def is_trusted(engine: Engine) -> bool:
+async def is_trusted(engine: Engine, project: str = DEFAULT_PROJECT) -> bool:
     """Whether the project's Python activities run without a sandbox."""
     async with engine.db.connection() as tx:
-        return await pins.is_trusted(tx, PROJECT)
+        return await pins.is_trusted(tx, project)
 
 
-async def set_trusted(engine: Engine, trusted: bool) -> None:
-    """Decides whether the project's Python activities run without a sandbox, from their next attempt on."""
+async def set_trusted(engine: Engine, trusted: bool, project: str = DEFAULT_PROJECT) -> None:
+    """Decides whether the project's Python activities run without a sandbox, from their next attempt on.
+
+    Raises InvalidInput for what is no name of a project.
+    """
+    require_project(project)
     async with engine.db.transaction() as tx:
-        await pins.set_trusted(tx, PROJECT, trusted)
+        await pins.set_trusted(tx, project, trusted)
 
 
 def named(name: str, hash: str, known: Collection[str]) -> str:
@@ -98,8 +101,8 @@ def named(name: str, hash: str, known: Collection[str]) -> str:
     return matching[0]
 
 
-async def _one(tx: Tx, name: str) -> Stored:
-    found = await stored_activities.find(tx, PROJECT, [name])
+async def _one(tx: Tx, project: str, name: str) -> Stored:
+    found = await stored_activities.find(tx, project, [name])
     if not found:
         raise NotFound(f"There is no activity '{name}'")
     return found[0]

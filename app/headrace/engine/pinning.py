@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
-from headrace.engine.variables import PROJECT
 from headrace.errors import InvalidInput, Problem, WrongState
 from headrace.graph.json_types import JsonObject
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.nodes.stored_sources import NO_SOURCES, LostVersion, StoredSource
 from headrace.store import pins, runs, stored_activities
 from headrace.store.db import Database, Tx
@@ -25,7 +26,12 @@ Pins = Mapping[str, str]
 """Hashes of versions by the activity's name."""
 
 
-async def choose(tx: Tx, names: frozenset[str], inherited: Pins = MappingProxyType({})) -> Pins:
+async def choose(
+    tx: Tx,
+    names: frozenset[str],
+    inherited: Pins = MappingProxyType({}),
+    project: str = DEFAULT_PROJECT,
+) -> Pins:
     """The pins of a run that begins. names: of the stored activities in its plan, which may be none.
 
     Raises InvalidInput when one of them has no active version.
@@ -33,7 +39,7 @@ async def choose(tx: Tx, names: frozenset[str], inherited: Pins = MappingProxyTy
     wanted = sorted(names - inherited.keys())
     if not wanted:
         return inherited
-    found = await pins.active(tx, PROJECT, wanted)
+    found = await pins.active(tx, project, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
         problems = [Problem("", f"there is no activity '{name}' with an active version") for name in missing]
@@ -41,11 +47,19 @@ async def choose(tx: Tx, names: frozenset[str], inherited: Pins = MappingProxyTy
     return {**inherited, **found}
 
 
-async def require_kept(tx: Tx, run_id: UUID) -> None:
+async def require_kept(tx: Tx, run_id: UUID, project: str = DEFAULT_PROJECT) -> None:
     """Raises WrongState when a version that a run is pinned to was deleted; else it stays."""
-    lost = await pins.lost(tx, PROJECT, await pins.of_run(tx, run_id))
+    lost = await pins.lost(tx, project, await pins.of_run(tx, run_id))
     if lost:
         raise WrongState(f"The run's version of {', '.join(lost)} is not kept any more: start a rerun")
+
+
+class Pin(NamedTuple):
+    """One version of a project's activity."""
+
+    project: str
+    name: str
+    hash: str
 
 
 class Sources:
@@ -53,24 +67,23 @@ class Sources:
 
     def __init__(self, size: int = 64) -> None:
         self._size = size
-        self._kept: OrderedDict[tuple[str, str], StoredSource] = OrderedDict()
+        self._kept: OrderedDict[Pin, StoredSource] = OrderedDict()
 
-    async def load(self, db: Database, name: str, hash: str) -> StoredSource:
+    async def load(self, db: Database, pin: Pin) -> StoredSource:
         """Raises LostVersion."""
-        key = (name, hash)
-        if key not in self._kept:
-            self._kept[key] = await _read(db, name, hash)
-        self._kept.move_to_end(key)
+        if pin not in self._kept:
+            self._kept[pin] = await _read(db, pin)
+        self._kept.move_to_end(pin)
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
-        return self._kept[key]
+        return self._kept[pin]
 
 
-async def _read(db: Database, name: str, hash: str) -> StoredSource:
+async def _read(db: Database, pin: Pin) -> StoredSource:
     async with db.connection() as tx:
-        found = (await stored_activities.sources(tx, PROJECT, {name: hash})).get(name)
+        found = (await stored_activities.sources(tx, pin.project, {pin.name: pin.hash})).get(pin.name)
     if found is None:
-        raise LostVersion(f"version {hash[:12]} of the activity '{name}' was purged")
+        raise LostVersion(f"version {pin.hash[:12]} of the activity '{pin.name}' was purged")
     return StoredSource(found.language, found.text, found.entry, _parameters(found.input_schema))
 
 
@@ -86,12 +99,13 @@ class PinnedSources:
     db: Database
     kept: Sources
     pins: dict[str, str]
+    project: str = DEFAULT_PROJECT
 
     async def source(self, name: str) -> StoredSource:
         """The source that this run uses. Raises LostVersion, also for what the run is not pinned to."""
         if name not in self.pins:
             return await NO_SOURCES.source(name)
-        return await self.kept.load(self.db, name, self.pins[name])
+        return await self.kept.load(self.db, Pin(self.project, name, self.pins[name]))
 
     def has(self, name: str) -> bool:
         return name in self.pins
@@ -101,7 +115,7 @@ class PinnedSources:
 
         False when there is still no active version of it.
         """
-        found = await self.db.transact(partial(_pin_late, run_id, name))
+        found = await self.db.transact(partial(_pin_late, self.project, run_id, name))
         if found is not None:
             self.pins[name] = found
         return found is not None
@@ -109,13 +123,13 @@ class PinnedSources:
     async def is_trusted(self) -> bool:
         """Whether the project lets its activities run without a sandbox, as it is now."""
         async with self.db.connection() as tx:
-            return await pins.is_trusted(tx, PROJECT)
+            return await pins.is_trusted(tx, self.project)
 
 
-async def _pin_late(run_id: UUID, name: str, tx: Tx) -> str | None:
+async def _pin_late(project: str, run_id: UUID, name: str, tx: Tx) -> str | None:
     family = await pins.family(tx, run_id)
     await runs.lock(tx, family)
-    found = await pins.of_any(tx, family, name) or (await pins.active(tx, PROJECT, [name])).get(name)
+    found = await pins.of_any(tx, family, name) or (await pins.active(tx, project, [name])).get(name)
     if found is not None:
         await pins.add(tx, family, name, found)
     return found

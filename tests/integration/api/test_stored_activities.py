@@ -170,3 +170,20 @@ async def test_a_run_says_which_versions_it_uses(client: httpx.AsyncClient) -> N
     assert detail["activities"] == {"greet": first}
     other = await started(client, await saved(client, using("noop")))
     assert (await client.get(f"/runs/{other}")).json()["activities"] == {}
+
+
+async def test_each_project_has_its_own(client: httpx.AsyncClient) -> None:
+    shop = {"project": "shop"}
+    done = await client.put("/activities/greet", json=source(GREET), params=shop)
+    assert done.status_code == 200
+    assert (await client.get("/activities/greet")).status_code == 404
+    assert (await client.get("/activities/greet", params=shop)).status_code == 200
+    names = [one["name"] for one in (await client.get("/activities", params=shop)).json()["items"]]
+    assert names == ["greet"]
+    assert (await client.post("/activities/greet/rollback", params=shop)).status_code == 409
+    trusted = {"activitiesTrusted": True}
+    assert (await client.put("/projects/shop/settings", json=trusted)).json() == trusted
+    assert (await client.get("/projects/default/settings")).json() == {"activitiesTrusted": False}
+    assert (await client.put("/projects/No!/settings", json=trusted)).status_code == 422
+    assert (await client.get("/activities", params={"project": "No!"})).status_code == 422
+    assert (await client.delete("/activities/greet", params=shop)).status_code == 200

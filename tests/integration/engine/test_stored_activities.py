@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import pytest
@@ -254,6 +255,36 @@ async def test_starts_and_uploads_at_the_same_time_never_pin_what_is_deleted(eng
         " WHERE v.hash IS NULL",
     )
     assert lost == []
+
+
+async def test_starts_and_deletes_at_the_same_time_never_pin_what_is_deleted(engine: Engine) -> None:
+    """The workflow's current version uses nothing: only the runs of the old one hold the activity."""
+    await put(engine, answering(0))
+    workflow_id = await create_workflow(engine, using("greet"))
+    await update_workflow(engine, workflow_id, using("noop"))
+    lost = (
+        "SELECT r.id FROM workflow_runs r LEFT JOIN activity_versions v ON v.hash = r.pins->>'greet'"
+        " WHERE r.finished_at IS NULL AND v.hash IS NULL"
+    )
+
+    async def remove(number: int) -> None:
+        with suppress(WrongState):  # a run has come first
+            await activities.delete(engine, "greet")
+        await put(engine, answering(number))
+
+    async def run() -> UUID | None:
+        with suppress(InvalidInput):  # it was deleted first
+            return (await start_run(engine, StartRequest(workflow_id, version=1))).run_id
+        return None
+
+    begun = 0
+    for number in range(15):
+        results = await asyncio.gather(run(), remove(number), run(), run())
+        assert await sql(engine.db, lost) == []
+        for run_id in filter(None, results):
+            begun += 1
+            await cancel_run(engine, run_id)
+    assert begun > 0
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "é", "x" * 65, "../up"])

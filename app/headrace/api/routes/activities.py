@@ -10,19 +10,22 @@ from pydantic import Field
 
 from headrace.api.deps import PlainJson, Shared
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Body, Deleted, Model
-from headrace.api.source_check import looking
+from headrace.api.source_check import look
 from headrace.engine import activities, activity_reading
 from headrace.engine.activities import Upload, Uploaded
 from headrace.engine.activity_reading import Described, Read
 from headrace.engine.declared import load_problems
 from headrace.graph.json_types import JsonObject
+from headrace.graph.project import DEFAULT_PROJECT, PROJECT_PATTERN
 from headrace.store.stored_activities import Version
 
 router = APIRouter(prefix="/activities", tags=["activities"])
-settings_router = APIRouter(prefix="/projects/default/settings", tags=["activities"])
+settings_router = APIRouter(prefix="/projects/{project}/settings", tags=["activities"])
 
 Name = Annotated[str, Path(max_length=64, description="An activity's name.")]
 Hash = Annotated[str, Field(min_length=8, max_length=64, description="A version's hash, or how it begins.")]
+Project = Annotated[str, Query(pattern=PROJECT_PATTERN, description="Whose activities.")]
+ProjectName = Annotated[str, Path(pattern=PROJECT_PATTERN, description="A project's name.")]
 Force = Annotated[bool, Query(description="Although workflows use it, or runs that go on.")]
 
 
@@ -183,19 +186,21 @@ class SettingsOut(Model):
 
 
 @router.get("")
-async def list_activities(house: Shared) -> ActivityList:
-    """All activities by name, stored ones and those that workers bring, with what uses them."""
-    items = [ActivityLine.of(one) for one in await activity_reading.find(house.engine)]
+async def list_activities(house: Shared, project: Project = DEFAULT_PROJECT) -> ActivityList:
+    """A project's activities by name, stored ones and those that workers bring, with what uses them."""
+    items = [ActivityLine.of(one) for one in await activity_reading.find(house.engine, project)]
     problems = [LoadProblemOut.model_validate(one) for one in await load_problems(house.engine)]
     return ActivityList(items=items, problems=problems)
 
 
 @router.put("/{name}", dependencies=[PlainJson], responses=WRONG_STATE)
 @router.post("/{name}", dependencies=[PlainJson], responses=WRONG_STATE)
-async def upload_activity(name: Name, body: UploadBody, house: Shared) -> UploadedOut:
+async def upload_activity(
+    name: Name, body: UploadBody, house: Shared, project: Project = DEFAULT_PROJECT
+) -> UploadedOut:
     """Keeps a source as a version of an activity. The same content again is no new version."""
-    wanted = Upload(name, body.language, body.source, body.entry, body.activate, body.by)
-    done = await activities.upload(house.engine, wanted, looking(house.settings))
+    wanted = Upload(name, body.language, body.source, body.entry, body.activate, body.by, project)
+    done = await activities.upload(house.engine, wanted, look)
     await house.push(done.dispatches)
     return UploadedOut.of(done)
 
@@ -205,47 +210,52 @@ async def get_activity(
     name: Name,
     house: Shared,
     hash: Annotated[str | None, Query(description="Of another version than the active one.")] = None,
+    project: Project = DEFAULT_PROJECT,
 ) -> ActivityOut:
     """A stored activity with the source of its active version, or of another one."""
-    return ActivityOut.read(await activity_reading.read(house.engine, name, hash))
+    return ActivityOut.read(await activity_reading.read(house.engine, name, hash, project))
 
 
 @router.get("/{name}/versions", responses=NOT_FOUND)
-async def list_versions(name: Name, house: Shared) -> VersionList:
+async def list_versions(name: Name, house: Shared, project: Project = DEFAULT_PROJECT) -> VersionList:
     """The versions that are kept, newest first."""
-    found = await activity_reading.versions(house.engine, name)
+    found = await activity_reading.versions(house.engine, name, project)
     return VersionList(items=[VersionOut.of(one) for one in found])
 
 
 @router.post("/{name}/activate", dependencies=[PlainJson], responses=NOT_FOUND)
-async def activate(name: Name, body: ActivateBody, house: Shared) -> ActiveOut:
+async def activate(
+    name: Name, body: ActivateBody, house: Shared, project: Project = DEFAULT_PROJECT
+) -> ActiveOut:
     """Makes a version the one that new runs use; runs under way keep theirs."""
-    done = await activities.activate(house.engine, name, body.hash)
+    done = await activities.activate(house.engine, name, body.hash, project)
     await house.push(done.dispatches)
     return ActiveOut(name=name, hash=done.hash)
 
 
 @router.post("/{name}/rollback", responses=NOT_FOUND | WRONG_STATE)
-async def roll_back(name: Name, house: Shared) -> ActiveOut:
+async def roll_back(name: Name, house: Shared, project: Project = DEFAULT_PROJECT) -> ActiveOut:
     """Makes the version active that was active before; a second time undoes the first."""
-    return ActiveOut(name=name, hash=await activities.roll_back(house.engine, name))
+    return ActiveOut(name=name, hash=await activities.roll_back(house.engine, name, project))
 
 
 @router.delete("/{name}", responses=NOT_FOUND | WRONG_STATE)
-async def delete_activity(name: Name, house: Shared, force: Force = False) -> Deleted:
+async def delete_activity(
+    name: Name, house: Shared, force: Force = False, project: Project = DEFAULT_PROJECT
+) -> Deleted:
     """Deletes an activity with its versions; 409 while something uses it, unless it is forced."""
-    await activities.delete(house.engine, name, force)
+    await activities.delete(house.engine, name, force, project)
     return Deleted()
 
 
 @settings_router.get("")
-async def get_settings(house: Shared) -> SettingsOut:
+async def get_settings(project: ProjectName, house: Shared) -> SettingsOut:
     """What an administrator has decided for the project."""
-    return SettingsOut(activities_trusted=await activity_reading.is_trusted(house.engine))
+    return SettingsOut(activities_trusted=await activity_reading.is_trusted(house.engine, project))
 
 
 @settings_router.put("", dependencies=[PlainJson])
-async def change_settings(body: SettingsBody, house: Shared) -> SettingsOut:
+async def change_settings(project: ProjectName, body: SettingsBody, house: Shared) -> SettingsOut:
     """Trusts the project's stored activities, or does so no longer. Needs the role admin."""
-    await activity_reading.set_trusted(house.engine, body.activities_trusted)
-    return await get_settings(house)
+    await activity_reading.set_trusted(house.engine, body.activities_trusted, project)
+    return await get_settings(project, house)
