@@ -271,6 +271,7 @@ class TaskLane:
                 node.id,
                 node.attempt_timeout,
                 claimed.priority,
+                execution.program.project,
             ),
             seat.future,
         )

@@ -11,7 +11,7 @@ from headrace.engine.sweep import SweepSettings, Swept, redeliver, sweep, wake_d
 from headrace.errors import QueueUnavailable, StoreUnavailable
 from headrace.log import Log
 from headrace.queues.inspect import live_job_ids
-from headrace.queues.names import TASK_QUEUES
+from headrace.queues.names import task_queue
 from headrace_worker.runtime import Runtime
 
 TICK_SECONDS = 0.2
@@ -52,5 +52,6 @@ async def tick(runtime: Runtime, settings: SweepSettings) -> None:
 async def _deliver_again(runtime: Runtime, swept: Swept) -> None:
     """Asks the queue which of the overdue jobs it still has; without an answer, none is delivered again."""
     if swept.overdue:
-        live = await asyncio.to_thread(live_job_ids, runtime.redis, *TASK_QUEUES)
+        queues = {task_queue(one.priority, one.project) for one in swept.overdue}
+        live = await asyncio.to_thread(live_job_ids, runtime.redis, *sorted(queues))
         await runtime.push(await redeliver(runtime.engine, swept.overdue, live))

@@ -14,6 +14,7 @@ from headrace.config import Settings
 from headrace.engine.program import Engine
 from headrace.errors import QueueUnavailable
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.project import PROJECT_PATTERN
 from headrace.log import Log
 from headrace.queues.broker import Broker
 from headrace.queues.inspect import QueueDepth, RqWorker
@@ -54,4 +55,9 @@ def house(request: Request) -> House:
 Shared = Annotated[House, Depends(house)]
 PlainJson = Depends(plain_json)
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+OfProject = Annotated[str | None, Query(pattern=PROJECT_PATTERN, description="Only those of this project.")]
+InProject = Annotated[
+    str | None,
+    Query(pattern=PROJECT_PATTERN, description="The project that it is for, else the default one."),
+]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="How many to pass over.")]

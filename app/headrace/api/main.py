@@ -55,7 +55,7 @@ from headrace.nodes.builtin import builtin
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
 from headrace.queues.dashboard import dashboard
-from headrace.queues.inspect import queue_depths, rq_workers
+from headrace.queues.inspect import all_queue_depths, rq_workers
 from headrace.store.db import Database
 
 _ROUTERS = (
@@ -160,7 +160,7 @@ async def _lifespan(settings: Settings, meters: Meters, app: FastAPI) -> AsyncIt
         settings=settings,
         engine=engine,
         broker=Broker(connection),
-        depths=partial(queue_depths, connection),
+        depths=partial(all_queue_depths, connection),
         rq_workers=partial(rq_workers, connection),
         meters=meters,
     )

@@ -101,6 +101,7 @@ class RunSummary(Model):
 
     id: UUID
     workflow_id: UUID
+    project: str
     version: int
     status: RunStatus
     reason: str | None
@@ -335,6 +336,7 @@ def _run_facts(run: Run) -> dict[str, object]:
     return {
         "id": run.id,
         "workflow_id": run.workflow_id,
+        "project": run.project,
         "version": run.version,
         "status": run.status,
         "reason": run.reason,

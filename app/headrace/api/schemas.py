@@ -75,6 +75,7 @@ class WorkflowLine(Model):
 
     id: UUID
     name: str
+    project: str
     updated_at: int = Field(description="Milliseconds since 1970.")
 
 
@@ -85,6 +86,7 @@ class Workflow(Model):
 
     id: UUID
     name: str
+    project: str
     version: int
     nodes: list[JsonObject]
     edges: list[JsonObject]
@@ -95,6 +97,7 @@ class Workflow(Model):
     def of(cls, stored: StoredWorkflow) -> Workflow:
         facts: JsonObject = {
             "id": str(stored.id),
+            "project": stored.project,
             "version": stored.version,
             "createdAt": milliseconds(stored.created_at),
             "updatedAt": milliseconds(stored.updated_at),

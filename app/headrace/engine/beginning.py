@@ -63,6 +63,7 @@ async def begin(tx: Tx, program: Program, new: Beginning) -> list[Dispatch]:
         body=new.key.body,
         parent=new.parent,
         pins=new.pins,
+        project=program.project,
     )
     await runs.insert(tx, run)
     if new.is_queued:
@@ -104,8 +105,8 @@ async def add_tasks_to_all(
 
 async def _add_tasks(tx: Tx, program: Program, run_ids: Sequence[UUID], priority: int) -> list[tasks.Queued]:
     plan = program.plan
-    await tasks.insert(tx, run_ids, _tasks(plan, priority))
-    roots = [_root(plan, run_id, position, priority) for run_id in run_ids for position in plan.roots]
+    await tasks.insert(tx, run_ids, _tasks(plan, priority), program.project)
+    roots = [_root(program, run_id, position, priority) for run_id in run_ids for position in plan.roots]
     started = [event for run_id in run_ids for event in history.run_started(run_id)]
     await events.append(tx, [*started, *history.queued(roots)])
     return roots
@@ -130,7 +131,7 @@ def _tasks(plan: Plan, priority: int) -> list[tasks.NewTask]:
     ]
 
 
-def _root(plan: Plan, run_id: UUID, position: int, priority: int) -> tasks.Queued:
-    node = plan.nodes[position]
+def _root(program: Program, run_id: UUID, position: int, priority: int) -> tasks.Queued:
+    node = program.plan.nodes[position]
     own = priority if node.priority is None else node.priority
-    return tasks.Queued(TaskId(run_id, position), node.id, 1, 1, node.attempt_timeout, own)
+    return tasks.Queued(TaskId(run_id, position), node.id, 1, 1, node.attempt_timeout, own, program.project)

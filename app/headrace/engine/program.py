@@ -23,6 +23,7 @@ from headrace.graph.faults import faults
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outlook import Fork
 from headrace.graph.plan import BODY, Plan, make_plan
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.validate import validate
 from headrace.nodes.activity import Known, unknown_type
 from headrace.nodes.base import Config, NodeRegistry, NodeType
@@ -48,7 +49,7 @@ class Program:
     """What executing a version needs; types and configs by position.
 
     stored: names of the stored activities that it runs, also in bodies. lacks: it has nodes that this process
-    cannot run, and knows only by what others say.
+    cannot run, and knows only by what others say. project: of its workflow.
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class Program:
     configs: tuple[Config, ...]
     stored: frozenset[str] = frozenset()
     lacks: bool = False
+    project: str = DEFAULT_PROJECT
 
 
 class Rules:
@@ -146,9 +148,10 @@ class Programs:
         if missing:
             pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in missing}))
             for key in missing:
-                if definition := pinned.get((key.workflow_id, key.version)):
-                    nodes = await widened(tx, self._nodes, definition)
-                    self._keep(key, compiled(nodes, body_at(parse(definition), key.body)))
+                if frozen := pinned.get((key.workflow_id, key.version)):
+                    nodes = await widened(tx, self._nodes, frozen.definition)
+                    program = compiled(nodes, body_at(parse(frozen.definition), key.body))
+                    self._keep(key, replace(program, project=frozen.project))
         found = {key: self._use(key) for key in wanted}
         while len(self._kept) > self._size:
             key, _ = self._kept.popitem(last=False)

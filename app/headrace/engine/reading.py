@@ -58,26 +58,30 @@ async def workflow(engine: Engine, workflow_id: UUID) -> StoredWorkflow:
     return found
 
 
-async def workflow_lines(engine: Engine, limit: int, offset: int) -> list[WorkflowLine]:
-    """Workflows, last changed first."""
+async def workflow_lines(
+    engine: Engine, limit: int, offset: int, project: str | None = None
+) -> list[WorkflowLine]:
+    """Workflows, last changed first; of one project, or of all."""
     async with engine.db.transaction() as tx:
-        return await workflows.lines(tx, limit, offset)
+        return await workflows.lines(tx, limit, offset, project)
 
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs, newest first. None: of all workflows, with any status."""
+    """Which runs, newest first. None: of all workflows, with any status, of all projects."""
 
     workflow_id: UUID | None = None
     status: RunStatus | None = None
     limit: int = 100
     offset: int = 0
+    project: str | None = None
 
 
 async def find_runs(engine: Engine, wanted: RunFilter) -> list[Run]:
     """The runs that match, over all workflows."""
     async with engine.db.transaction() as tx:
-        return await run_reading.find(tx, wanted.workflow_id, wanted.status, wanted.limit, wanted.offset)
+        page = (wanted.limit, wanted.offset)
+        return await run_reading.find(tx, wanted.workflow_id, wanted.status, page, wanted.project)
 
 
 async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[Run]:
@@ -85,7 +89,7 @@ async def runs_of(engine: Engine, workflow_id: UUID, wanted: RunFilter) -> list[
     async with engine.db.transaction() as tx:
         if await workflows.current_version(tx, workflow_id) is None:
             raise NotFound("Workflow not found")
-        return await run_reading.find(tx, workflow_id, wanted.status, wanted.limit, wanted.offset)
+        return await run_reading.find(tx, workflow_id, wanted.status, (wanted.limit, wanted.offset))
 
 
 async def run_state(engine: Engine, run_id: UUID) -> RunState:

@@ -8,13 +8,15 @@ from uuid import UUID
 from headrace.engine.control import cancel_run
 from headrace.engine.palette import knowing_stored
 from headrace.engine.program import Engine, Rules
-from headrace.errors import NotFound, Problem, WrongState
+from headrace.errors import InvalidInput, NotFound, Problem, WrongState
 from headrace.graph.definition import Definition, parse, to_wire
 from headrace.graph.dispatch import Dispatch, Stop, Withdraw
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT, require_project
 from headrace.graph.soundness import soundness
 from headrace.graph.validate import require_valid
 from headrace.store import runs, workflows
+from headrace.store.codec import dump
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 
@@ -32,27 +34,47 @@ def warnings(engine: Engine, document: JsonValue) -> list[Problem]:
     return [*soundness(definition, rules), *rules.all_cautions(definition)]
 
 
-async def create_workflow(engine: Engine, document: JsonValue, workflow_id: UUID | None = None) -> UUID:
-    """Stores a new workflow and returns its id. Raises InvalidDefinition; then nothing is stored."""
+async def create_workflow(
+    engine: Engine, document: JsonValue, workflow_id: UUID | None = None, project: str | None = None
+) -> UUID:
+    """Stores a new workflow and returns its id.
+
+    project: whose it is; None for the one that the document names, or else the default one. Raises
+    InvalidInput and InvalidDefinition; then nothing is stored.
+    """
+    owner = require_project(project) if project else _named_project(document) or DEFAULT_PROJECT
     definition = checked(await knowing_stored(engine, document), document)
     new = workflow_id or new_id()
 
     async def work(tx: Tx) -> None:
-        await workflows.add(tx, new, definition.name, to_wire(definition))
+        await workflows.add(tx, new, definition.name, to_wire(definition), owner)
 
     await engine.db.transact(work)
     return new
 
 
 async def update_workflow(engine: Engine, workflow_id: UUID, document: JsonValue) -> None:
-    """Stores a next version; runs that are under way keep theirs. Raises NotFound, InvalidDefinition."""
+    """Stores a next version; runs that are under way keep theirs.
+
+    Raises NotFound, InvalidDefinition; InvalidInput when the document names another project than its own.
+    """
+    named = _named_project(document)
     definition = checked(await knowing_stored(engine, document), document)
 
     async def work(tx: Tx) -> None:
+        if named is not None and await workflows.project(tx, workflow_id) not in (None, named):
+            problem = Problem("project", f"the workflow is not in {named}", "create it there as a new one")
+            raise InvalidInput("A workflow stays in its project", [problem])
         if not await workflows.add_version(tx, workflow_id, definition.name, to_wire(definition)):
             raise NotFound("Workflow not found")
 
     await engine.db.transact(work)
+
+
+def _named_project(document: JsonValue) -> str | None:
+    """The project beside a definition's nodes, if there is one. Raises InvalidInput."""
+    named = document.get("project") if isinstance(document, dict) else None
+    return None if named is None else require_project(named if isinstance(named, str) else dump(named))
 
 
 async def delete_workflow(engine: Engine, workflow_id: UUID, is_forced: bool = False) -> list[Dispatch]:

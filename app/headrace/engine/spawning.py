@@ -268,7 +268,8 @@ def _new_children(family: _Family, ready: int) -> list[NewChild]:
     new = []
     wanted = [(child, key) for child, key in family.wanted if child.index not in family.taken]
     for number, (child, key) in enumerate(wanted):
-        plan = family.programs[key].plan
+        program = family.programs[key]
+        plan = program.plan
         text = dump_optional(child.input)
         new.append(
             NewChild(
@@ -281,6 +282,7 @@ def _new_children(family: _Family, ready: int) -> list[NewChild]:
                 timeout=plan.timeout,
                 is_queued=number >= ready or family.turn.is_queued,
                 concurrency_key=family.turn.key,
+                project=program.project,
             )
         )
     if sum(size_of(one.input or "") for one in new) > INPUT_LIMIT:

@@ -36,7 +36,7 @@ async def _decided_again(db: Database) -> list[Finding]:
         runs = await invariants.latest_runs(tx, SAMPLE)
         keys = {run.program for run in runs}
         pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in keys}))
-    parsed = {version: parse(definition) for version, definition in pinned.items()}
+    parsed = {version: parse(frozen.definition) for version, frozen in pinned.items()}
     plans = {key: make_plan(body_at(parsed[key.workflow_id, key.version], key.body)) for key in keys}
     complaints: dict[str, list[str]] = {}
     for run in runs:

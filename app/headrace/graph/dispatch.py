@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from headrace.graph.ids import TaskId
+from headrace.graph.project import DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
 class RunTask:
-    """A queued task, for the queue of its priority. timeout: seconds that one attempt may take.
+    """A queued task, for the queue of its project and priority. timeout: seconds that one attempt may take.
 
     priority: of the task, see `headrace.graph.settings.Priority`.
     """
@@ -21,6 +22,7 @@ class RunTask:
     node_id: str
     timeout: float
     priority: int = 5
+    project: str = DEFAULT_PROJECT
 
     @property
     def job_id(self) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from headrace.graph.children import Batch
 from headrace.graph.ids import TaskId
 from headrace.graph.plan import Plan
+from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT
 from headrace.graph.queue_names import task_queue
 from headrace.graph.states import ENDED, RunStatus, TaskStatus
 
@@ -39,6 +40,7 @@ class TaskFacts:
     error: str | None = None
     batch: Batch | None = None
     priority: int = 5
+    project: str = DEFAULT_PROJECT
     asks: str | None = None
     asks_whom: str | None = None
     failed_children: tuple[UUID, ...] = ()
@@ -46,7 +48,7 @@ class TaskFacts:
     @property
     def queue(self) -> str:
         """Where its job stands."""
-        return task_queue(self.priority)
+        return task_queue(self.priority, self.project)
 
     @property
     def is_open(self) -> bool:
@@ -98,7 +100,8 @@ class QueueLook:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that explaining asks. now: the database's clock. workers: worker processes with a fresh heartbeat;
-    listeners: how many of them take jobs of a queue. looks: what was seen of the queues, if somebody looked.
+    listeners: how many of them take jobs of a queue, and under `*` of all queues of tasks. looks: what was
+    seen of the queues, if somebody looked.
 
     key_holders: by concurrency key of tasks. children: runs that have begun and not ended, the first few of
     each task; of a failed one, those that failed. sweep_seconds: how old a delivery is when the sweep looks
@@ -114,3 +117,9 @@ class Facts:
     children: Mapping[TaskId, Sequence[UUID]] = field(default_factory=dict)
     sweep_seconds: float = 10.0
     offers: Mapping[str, int] = field(default_factory=dict)
+
+    def is_served(self, queue: str) -> bool:
+        """Whether somebody takes jobs from there."""
+        look = self.looks.get(queue)
+        known = self.listeners.get(queue) or self.listeners.get(EVERY_PROJECT)
+        return bool(known or (look and look.listeners))

@@ -52,7 +52,7 @@ def _queued(facts: Facts, task: TaskFacts) -> Cause:
 def _not_taken(facts: Facts, task: TaskFacts) -> Cause:
     """Why nobody has taken a queued task yet."""
     queue, look = task.queue, facts.looks.get(task.queue)
-    if not (facts.listeners.get(queue) or (look and look.listeners)):
+    if not facts.is_served(queue):
         who = "worker process of Headrace" if look is None else "worker"
         return Cause(_K.NO_WORKER, f"no {who} listens on {queue}", details={"queue": queue})
     if look is None or not look.depth:

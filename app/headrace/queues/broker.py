@@ -15,30 +15,34 @@ from rq import Queue
 from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop, Withdraw
 from headrace.queues.connection import answering
 from headrace.queues.live import publish_stops
-from headrace.queues.names import QUEUES, TASK_QUEUES
 from headrace.queues.records import PUSH, JobRecord, push_values, record_of
 from headrace.queues.scripts import Script, execute
 
 _CHUNK = 1_000
 """Jobs a round trip: 10,000 in one pipeline would hold megabytes here and Redis' one thread there."""
 
-# An id that a worker has claimed is in no list any more: its job is left alone. Many ids are taken out in one
-# pass over each list, because each LREM walks it from the head.
+# An id that a worker has claimed is in no list any more: its job is left alone. A job says in which list it
+# was put. Many ids are taken out in one pass over a list, because each LREM walks it from the head.
 _WITHDRAW = Script("""
-local wanted, withdrawn = {}, {}
-local function take(id)
-  withdrawn[#withdrawn + 1], wanted[id] = id, nil
+local withdrawn, by_queue = {}, {}
+for _, id in ipairs(ARGV) do
+  local origin = redis.call('HGET', 'rq:job:' .. id, 'origin')
+  if origin then
+    local ids = by_queue[origin] or {}
+    ids[#ids + 1], by_queue[origin] = id, ids
+  end
 end
-for _, id in ipairs(ARGV) do wanted[id] = true end
-for _, queue in ipairs(KEYS) do
-  if #ARGV <= 8 then
-    for _, id in ipairs(ARGV) do
-      if wanted[id] and redis.call('LREM', queue, 1, id) == 1 then take(id) end
+for origin, ids in pairs(by_queue) do
+  local queue = 'rq:queue:' .. origin
+  if #ids <= 8 then
+    for _, id in ipairs(ids) do
+      if redis.call('LREM', queue, 1, id) == 1 then withdrawn[#withdrawn + 1] = id end
     end
-  elseif next(wanted) then
-    local before, kept = #withdrawn, {}
+  else
+    local before, kept, wanted = #withdrawn, {}, {}
+    for _, id in ipairs(ids) do wanted[id] = true end
     for _, id in ipairs(redis.call('LRANGE', queue, 0, -1)) do
-      if wanted[id] then take(id) else kept[#kept + 1] = id end
+      if wanted[id] then withdrawn[#withdrawn + 1] = id else kept[#kept + 1] = id end
     end
     if #withdrawn > before then
       redis.call('DEL', queue)
@@ -92,7 +96,7 @@ def _fill(pipeline: Pipeline, dispatches: Sequence[Dispatch]) -> None:
             case RunTask() | Release():
                 jobs.append(record_of(dispatch))
             case Withdraw():
-                _WITHDRAW.add(pipeline, [_key(queue) for queue in TASK_QUEUES], dispatch.job_ids)
+                _WITHDRAW.add(pipeline, (), dispatch.job_ids)
             case Stop():
                 publish_stops(pipeline, dispatch.tasks, dispatch.grace)
             case _:
@@ -102,10 +106,11 @@ def _fill(pipeline: Pipeline, dispatches: Sequence[Dispatch]) -> None:
 
 def _enqueue(pipeline: Pipeline, jobs: Sequence[JobRecord]) -> None:
     """What `Queue.enqueue_many` writes, in one call for all jobs of a queue."""
-    for queue in QUEUES:
-        its_jobs = [job for job in jobs if job.queue == queue]
-        if its_jobs:
-            PUSH.add(pipeline, [_key(queue), Queue.redis_queues_keys], push_values(queue, its_jobs))
+    by_queue: dict[str, list[JobRecord]] = {}
+    for job in jobs:
+        by_queue.setdefault(job.queue, []).append(job)
+    for queue, its_jobs in by_queue.items():
+        PUSH.add(pipeline, [_key(queue), Queue.redis_queues_keys], push_values(queue, its_jobs))
 
 
 def _key(queue: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from redis import Redis
+from rq import Queue
 from rq.job import JobStatus
 from rq.utils import as_text
 from rq.worker import WorkerStatus
 
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.queues.connection import answering
-from headrace.queues.names import QUEUES
+from headrace.queues.names import QUEUES, project_of, task_queues
 from headrace.queues.records import HEARTBEAT_TTL
 
 _SILENT_SECONDS = 8
@@ -72,8 +74,22 @@ return count
 """
 
 
+def known_projects(connection: Redis) -> set[str]:
+    """The projects that have queues: a task of theirs was queued since Redis was empty. Raises RedisError."""
+    keys = map(as_text, connection.smembers(Queue.redis_queues_keys))
+    found = (project_of(key.removeprefix(Queue.redis_queue_namespace_prefix)) for key in keys)
+    return {project for project in found if project is not None}
+
+
+def all_queue_depths(connection: Redis) -> list[QueueDepth]:
+    """The depth of each queue of each project; raises QueueUnavailable."""
+    with answering():
+        others = sorted(known_projects(connection) - {DEFAULT_PROJECT})
+    return queue_depths(connection, [*QUEUES, *(name for project in others for name in task_queues(project))])
+
+
 def queue_depths(connection: Redis, names: Sequence[str] = QUEUES) -> list[QueueDepth]:
-    """The depth of each queue, in one round trip; raises QueueUnavailable."""
+    """The depth of each of these queues, in one round trip; raises QueueUnavailable."""
     moment = time.time()
     with answering(), connection.pipeline(transaction=False) as pipeline:
         for name in names:

@@ -82,6 +82,7 @@ EMPTY_FIELDS = (
     "group_id",
 )
 
+# Who listens to many queues is told of the first job in an empty one; who is told nothing looks by itself.
 PUSH = Script(
     """
 local queue, name, moment, failure_ttl, empty = KEYS[1], ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -96,7 +97,9 @@ for i = 5, #ARGV, 6 do
   ids[#ids + 1] = id
 end
 redis.call('SADD', KEYS[2], queue)
-return redis.call('RPUSH', queue, unpack(ids))
+local depth = redis.call('RPUSH', queue, unpack(ids))
+if depth == #ids and name:find('--', 1, true) then redis.call('PUBLISH', 'headrace:queues', name) end
+return depth
 """
 )
 
@@ -118,7 +121,7 @@ def _run_job(task: RunTask) -> JobRecord:
     run = str(task.task.run_id)
     return JobRecord(
         id=task.job_id,
-        queue=task_queue(task.priority),
+        queue=task_queue(task.priority, task.project),
         data=_data(RUN_TASK, [str(task.task), task.attempt, task.delivery]),
         description=f"run {run} node {task.node_id}",
         timeout=math.ceil(task.timeout) + _TIMEOUT_MARGIN,

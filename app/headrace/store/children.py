@@ -8,6 +8,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.states import RunStatus
 from headrace.store import pins
 from headrace.store.codec import dump_optional, load
@@ -106,6 +107,7 @@ class NewChild:
     timeout: float | None
     is_queued: bool
     concurrency_key: str | None = None
+    project: str = DEFAULT_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +123,17 @@ NOTHING_GIVEN = Given()
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, body, input, open, total, status, priority, deadline_at,
                            mocks, parent_run_id, parent_position, child_index, depth, concurrency_key,
-                           pins, debug)
+                           pins, debug, project)
 SELECT n.id, n.workflow_id, n.version, n.body, n.input::jsonb, n.open, n.total,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'running' END, $3,
        CASE WHEN NOT n.is_queued OR n.concurrency_key IS NOT NULL
             THEN now() + make_interval(secs => n.timeout) END,
        $5::text::jsonb, $1, $2, n.child_index, $4, n.concurrency_key, $17::text::jsonb,
-       $18::text::jsonb
+       $18::text::jsonb, n.project
 FROM unnest($6::uuid[], $7::int[], $8::uuid[], $9::int[], $10::text[], $11::text[], $12::int[], $13::int[],
-            $14::float8[], $15::bool[], $16::text[])
+            $14::float8[], $15::bool[], $16::text[], $19::text[])
      AS n(id, child_index, workflow_id, version, body, input, open, total, timeout, is_queued,
-          concurrency_key)
+          concurrency_key, project)
 """
 
 
@@ -159,6 +161,7 @@ async def insert(
         [one.concurrency_key for one in new],
         dump_optional(dict(parent.pins) or None),
         dump_optional(given.debug),
+        [one.project for one in new],
     )
 
 

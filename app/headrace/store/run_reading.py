@@ -22,6 +22,7 @@ class Run:
 
     id: UUID
     workflow_id: UUID
+    project: str
     version: int
     status: RunStatus
     verdict: RunStatus | None
@@ -51,7 +52,7 @@ class Run:
 
 
 _COLUMNS = """
-id, workflow_id, version, status, verdict, reason, body, priority, parent_run_id, parent_position,
+id, workflow_id, project, version, status, verdict, reason, body, priority, parent_run_id, parent_position,
 child_index, origin, concurrency_key, pins, deadline_at, input, total, completed, failed, skipped,
 upstream_failed, cancelled, started_at, updated_at, finished_at
 """
@@ -78,16 +79,20 @@ async def state(tx: Tx, run_id: UUID) -> RunState | None:
 _LIST = f"""
 SELECT {_COLUMNS} FROM workflow_runs
 WHERE ($1::uuid IS NULL OR workflow_id = $1) AND ($2::text IS NULL OR status = $2)
-  AND (parent_run_id IS NULL OR body = '')
+  AND ($5::text IS NULL OR project = $5) AND (parent_run_id IS NULL OR body = '')
 ORDER BY id DESC LIMIT $3 OFFSET $4
 """
 
 
 async def find(
-    tx: Tx, workflow_id: UUID | None, status: RunStatus | None, limit: int, offset: int
+    tx: Tx,
+    workflow_id: UUID | None,
+    status: RunStatus | None,
+    page: tuple[int, int],
+    project: str | None = None,
 ) -> list[Run]:
-    """Runs, newest first; without those of bodies, which are parts of other runs."""
-    rows = await tx.fetch(_LIST, workflow_id, status and status.value, limit, offset)
+    """Runs, newest first; without those of bodies, which are parts of other runs. page: limit and offset."""
+    rows = await tx.fetch(_LIST, workflow_id, status and status.value, *page, project)
     return [_run(row) for row in rows]
 
 
@@ -219,6 +224,7 @@ def _run(row: Record) -> Run:
     return Run(
         id=row.id,
         workflow_id=row.workflow_id,
+        project=row.project,
         version=row.version,
         status=RunStatus(row.status),
         verdict=None if row.verdict is None else RunStatus(row.verdict),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store.codec import dump_optional, load
 from headrace.store.db import Record, Tx
@@ -63,15 +64,16 @@ class NewRun:
     body: str = ""
     parent: Parent | None = None
     pins: Mapping[str, str] | None = None
+    project: str = DEFAULT_PROJECT
 
 
 _INSERT = """
 INSERT INTO workflow_runs (id, workflow_id, version, input, open, total, status, priority, deadline_at,
                            origin, mocks, debug, concurrency_key, parent_run_id, parent_position, child_index,
-                           body, depth, pins)
+                           body, depth, pins, project)
 VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, now() + make_interval(secs => $9),
         $10::text::jsonb, $11::text::jsonb, $12::text::jsonb, $13, $14, $15, $16, $17, $18,
-        $19::text::jsonb)
+        $19::text::jsonb, $20)
 """
 
 
@@ -99,6 +101,7 @@ async def insert(tx: Tx, run: NewRun) -> None:
         parent.body if parent else run.body,
         parent.depth + 1 if parent else 0,
         dump_optional(dict(run.pins) if run.pins else None),
+        run.project,
     )
 
 

@@ -181,10 +181,11 @@ WITH given AS (
     FROM counted WHERE status = 'succeeded'
   ) AS lines ORDER BY place, n, run_id, position
 )
-SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority,
+SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority, project,
        CASE WHEN propagated THEN 'released' ELSE 'settled' END AS status, output FROM done
 UNION ALL
-SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority, 'ahead', NULL FROM ahead
+SELECT run_id, position, node_id, attempt, delivery, attempt_timeout, priority, project, 'ahead', NULL
+FROM ahead
 UNION ALL
 SELECT *, NULL FROM released WHERE status <> 'pending'
 """

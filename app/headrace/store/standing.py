@@ -12,6 +12,7 @@ from headrace.graph.children import Batch
 from headrace.graph.culprits import CHILD_FAILED
 from headrace.graph.explain_facts import Holder, TaskFacts
 from headrace.graph.ids import TaskId
+from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
 from headrace.store.columns import one_of
 from headrace.store.db import Record, Tx
@@ -74,7 +75,7 @@ async def runs(tx: Tx, run_ids: Sequence[UUID]) -> list[RunRecord]:
 _TASKS = f"""
 SELECT t.run_id, t.position, t.node_id, t.status, t.attempt, t.waits_for, t.signal, t.held_for, t.is_paused,
        t.wake_at, t.queued_at, t.started_at, t.propagated, t.reason, t.caused_by,
-       (t.error ->> 'type') || ': ' || left(t.error ->> 'message', 300) AS error, t.priority,
+       (t.error ->> 'type') || ': ' || left(t.error ->> 'message', 300) AS error, t.priority, t.project,
        CASE WHEN t.waits_for IN ('approval', 'question')
             THEN left(coalesce(t.memory ->> 'message', t.memory ->> 'question'), {FEW_WORDS}) END AS asks,
        CASE WHEN t.waits_for = 'question' THEN left(t.memory ->> 'actor', {FEW_WORDS}) END AS asks_whom,
@@ -116,6 +117,7 @@ def _task(row: Record) -> TaskFacts:
         caused_by=row.caused_by,
         error=row.error,
         priority=row.priority,
+        project=row.project or DEFAULT_PROJECT,
         asks=row.asks or None,
         asks_whom=row.asks_whom or None,
         failed_children=tuple(row.failed_children or ()),
@@ -186,16 +188,20 @@ async def turn(tx: Tx, run_id: UUID, key: str) -> tuple[list[Holder], int]:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The database's clock; how many worker processes were heard of lately, and how many listen where."""
+    """The database's clock; how many worker processes were heard of lately, and how many listen where.
+
+    Under `*` stand those that listen to the queues of all projects.
+    """
 
     now: datetime
     workers: int
     listeners: Mapping[str, int]
 
 
-_PULSE = """
+_PULSE = f"""
 WITH fresh AS (
-  SELECT id, queues FROM workflow_workers
+  SELECT id, queues || CASE WHEN '{EVERY_PROJECT}' = ANY(projects) THEN ARRAY['{EVERY_PROJECT}'] END AS queues
+  FROM workflow_workers
   WHERE state = 'running' AND last_heartbeat > clock_timestamp() - make_interval(secs => $1)
 )
 SELECT clock_timestamp() AS now, (SELECT count(*)::int FROM fresh) AS workers, q.queue, q.number

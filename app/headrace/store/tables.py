@@ -26,18 +26,21 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.states import ENDED, RUN_ENDED, RunStatus, TaskStatus
 from headrace.store.columns import count, instant, json, one_of
 
 
 class WorkflowRow(SQLModel, table=True):
-    """A workflow. version: the current one."""
+    """A workflow. version: the current one. project: never changes."""
 
     __tablename__ = "workflows"
+    __table_args__ = (Index(None, "project"),)
 
     id: UUID = Field(primary_key=True)
     name: str = Field(max_length=255)
     version: int
+    project: str = Field(sa_column=Column(Text, nullable=False, server_default=DEFAULT_PROJECT))
     created_at: datetime = Field(sa_column=instant(default="now()"))
     updated_at: datetime = Field(sa_column=instant(default="now()"))
 
@@ -145,6 +148,7 @@ class RunRow(SQLModel, table=True):
     mocks: JsonValue = Field(sa_column=json())
     concurrency_key: str | None = Field(sa_column=Column(Text))
     pins: JsonValue = Field(sa_column=json())
+    project: str = Field(sa_column=Column(Text, nullable=False, server_default=DEFAULT_PROJECT))
     started_at: datetime = Field(sa_column=instant(default="now()"))
     updated_at: datetime = Field(sa_column=instant(default="now()"))
     finished_at: datetime | None = Field(sa_column=instant(required=False))
@@ -160,6 +164,7 @@ class TaskRow(SQLModel, table=True):
     signal: the name of the signal that it waits for. memory: what its node wants to know when it goes on;
     wake: what woke it. is_paused: it waits because its run is paused, and maybe for more; held_for: because
     of a limit or a breakpoint. ends_run: its node ends the run so. ready_at: when it was queued first.
+    project: of its run, for its job's queue; null for the default one, because then it takes no room.
     """
 
     __tablename__ = "workflow_tasks"
@@ -233,6 +238,7 @@ class TaskRow(SQLModel, table=True):
     is_paused: bool = Field(sa_column_kwargs={"server_default": text("false")})
     held_for: str | None = Field(sa_column=Column(Text))
     ends_run: str | None = Field(sa_column=Column(Text))
+    project: str | None = Field(sa_column=Column(Text))
     edges_unresolved: int
     edges_taken: int = Field(sa_column=count())
     edges_failed: int = Field(sa_column=count())

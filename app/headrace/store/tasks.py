@@ -8,6 +8,7 @@ from uuid import UUID
 
 from headrace.graph.dispatch import RunTask
 from headrace.graph.ids import TaskId
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.store.db import Record, Tx
 
 
@@ -30,14 +31,15 @@ class NewTask:
     total_timeout: float | None = None
 
 
-_INSERT = """
+_INSERT = f"""
 INSERT INTO workflow_tasks (run_id, position, node_id, node_type, edges_unresolved, attempt_timeout, max_lost,
                             status, attempt, delivery, queued_at, ready_at,
-                            priority, queue_timeout, total_timeout)
+                            priority, queue_timeout, total_timeout, project)
 SELECT r.id, n.position, n.node_id, n.node_type, n.in_degree, n.attempt_timeout, n.max_lost,
        CASE WHEN n.is_queued THEN 'queued' ELSE 'pending' END,
        n.is_queued::int, n.is_queued::int, CASE WHEN n.is_queued THEN now() END,
-       CASE WHEN n.is_queued THEN now() END, n.priority, n.queue_timeout, n.total_timeout
+       CASE WHEN n.is_queued THEN now() END, n.priority, n.queue_timeout, n.total_timeout,
+       nullif($12, '{DEFAULT_PROJECT}')
 FROM unnest($1::uuid[]) AS r(id)
 CROSS JOIN unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::int[], $8::bool[],
                   $9::int[], $10::float8[], $11::float8[])
@@ -46,8 +48,10 @@ CROSS JOIN unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::float8[], $7
 """
 
 
-async def insert(tx: Tx, run_ids: Sequence[UUID], tasks: Sequence[NewTask]) -> None:
-    """Adds the same tasks to each of the new runs."""
+async def insert(
+    tx: Tx, run_ids: Sequence[UUID], tasks: Sequence[NewTask], project: str = DEFAULT_PROJECT
+) -> None:
+    """Adds the same tasks to each of the new runs. project: of their workflow."""
     await tx.fetch(
         _INSERT,
         run_ids,
@@ -61,10 +65,13 @@ async def insert(tx: Tx, run_ids: Sequence[UUID], tasks: Sequence[NewTask]) -> N
         [task.priority for task in tasks],
         [task.queue_timeout for task in tasks],
         [task.total_timeout for task in tasks],
+        project,
     )
 
 
-QUEUED_COLUMNS = "t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.attempt_timeout, t.priority"
+QUEUED_COLUMNS = (
+    "t.run_id, t.position, t.node_id, t.attempt, t.delivery, t.attempt_timeout, t.priority, t.project"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +84,22 @@ class Queued:
     delivery: int
     attempt_timeout: float
     priority: int
+    project: str = DEFAULT_PROJECT
 
     def dispatch(self) -> RunTask:
         return RunTask(
-            self.task, self.attempt, self.delivery, self.node_id, self.attempt_timeout, self.priority
+            self.task,
+            self.attempt,
+            self.delivery,
+            self.node_id,
+            self.attempt_timeout,
+            self.priority,
+            self.project,
         )
 
 
 def queued(row: Record) -> Queued:
     """Reads QUEUED_COLUMNS."""
     task = TaskId(row.run_id, row.position)
-    return Queued(task, row.node_id, row.attempt, row.delivery, row.attempt_timeout, row.priority)
+    project = row.project or DEFAULT_PROJECT
+    return Queued(task, row.node_id, row.attempt, row.delivery, row.attempt_timeout, row.priority, project)

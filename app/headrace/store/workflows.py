@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 from headrace.graph.json_types import JsonObject
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.store import events
 from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
@@ -20,6 +21,7 @@ class StoredWorkflow:
 
     id: UUID
     name: str
+    project: str
     version: int
     definition: JsonObject
     created_at: datetime
@@ -32,6 +34,7 @@ class WorkflowLine:
 
     id: UUID
     name: str
+    project: str
     updated_at: datetime
 
 
@@ -48,9 +51,16 @@ INSERT INTO workflow_versions (workflow_id, version, definition) VALUES ($1, $2,
 """
 
 
-async def add(tx: Tx, workflow_id: UUID, name: str, definition: JsonObject) -> None:
-    """Stores a new workflow as its version 1."""
-    await tx.fetch("INSERT INTO workflows (id, name, version) VALUES ($1, $2, 1)", workflow_id, name)
+async def add(
+    tx: Tx, workflow_id: UUID, name: str, definition: JsonObject, project: str = DEFAULT_PROJECT
+) -> None:
+    """Stores a new workflow as its version 1. Its project never changes."""
+    await tx.fetch(
+        "INSERT INTO workflows (id, name, version, project) VALUES ($1, $2, 1, $3)",
+        workflow_id,
+        name,
+        project,
+    )
     await tx.fetch(_INSERT_VERSION, workflow_id, 1, dump(definition))
 
 
@@ -64,7 +74,7 @@ async def add_version(tx: Tx, workflow_id: UUID, name: str, definition: JsonObje
 
 
 _GET = """
-SELECT w.id, w.name, v.version, v.definition, w.created_at, w.updated_at
+SELECT w.id, w.name, w.project, v.version, v.definition, w.created_at, w.updated_at
 FROM workflows w JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = coalesce($2, w.version)
 WHERE w.id = $1
 """
@@ -85,14 +95,22 @@ async def current_version(tx: Tx, workflow_id: UUID) -> int | None:
     return None if row is None else row.version
 
 
-async def lines(tx: Tx, limit: int, offset: int) -> list[WorkflowLine]:
-    """Workflows, last changed first."""
-    rows = await tx.fetch(
-        "SELECT id, name, updated_at FROM workflows ORDER BY updated_at DESC, id LIMIT $1 OFFSET $2",
-        limit,
-        offset,
-    )
-    return [WorkflowLine(row.id, row.name, row.updated_at) for row in rows]
+_LINES = """
+SELECT id, name, project, updated_at FROM workflows WHERE $3::text IS NULL OR project = $3
+ORDER BY updated_at DESC, id LIMIT $1 OFFSET $2
+"""
+
+
+async def lines(tx: Tx, limit: int, offset: int, project: str | None = None) -> list[WorkflowLine]:
+    """Workflows, last changed first; of one project, or of all."""
+    rows = await tx.fetch(_LINES, limit, offset, project)
+    return [WorkflowLine(row.id, row.name, row.project, row.updated_at) for row in rows]
+
+
+async def project(tx: Tx, workflow_id: UUID) -> str | None:
+    """Whose it is; None when there is no such workflow."""
+    row = await tx.row("SELECT project FROM workflows WHERE id = $1", workflow_id)
+    return None if row is None else row.project
 
 
 async def by_name(tx: Tx, name: str) -> list[UUID]:
@@ -130,18 +148,32 @@ async def active_runs(tx: Tx, workflow_id: UUID) -> list[UUID]:
     return [row.id for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A version. project: of its workflow."""
+
+    project: str
+    definition: JsonObject
+
+
 _PINNED = """
-SELECT v.workflow_id, v.version, v.definition FROM workflow_versions v
+SELECT v.workflow_id, v.version, v.definition, w.project FROM workflow_versions v
 JOIN unnest($1::uuid[], $2::int[]) AS p(workflow_id, version) USING (workflow_id, version)
+JOIN workflows w ON w.id = v.workflow_id
 """
 
 
-async def pinned(tx: Tx, versions: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], JsonObject]:
+async def pinned(tx: Tx, versions: Sequence[tuple[UUID, int]]) -> dict[tuple[UUID, int], Frozen]:
     """Frozen definitions by workflow and version."""
     rows = await tx.fetch(_PINNED, [pair[0] for pair in versions], [pair[1] for pair in versions])
-    return {(row.workflow_id, row.version): cast(JsonObject, load(row.definition)) for row in rows}
+    return {
+        (row.workflow_id, row.version): Frozen(row.project, cast(JsonObject, load(row.definition)))
+        for row in rows
+    }
 
 
 def _stored(row: Record) -> StoredWorkflow:
     definition = cast(JsonObject, load(row.definition))
-    return StoredWorkflow(row.id, row.name, row.version, definition, row.created_at, row.updated_at)
+    return StoredWorkflow(
+        row.id, row.name, row.project, row.version, definition, row.created_at, row.updated_at
+    )

@@ -53,7 +53,7 @@ async def test_every_form_is_stored_in_the_wire_form(client: httpx.AsyncClient, 
     assert response.status_code == 201
     body = response.json()
     assert body.pop("warnings") == []
-    assert set(body) == {"id", "name", "version", "nodes", "edges", "createdAt", "updatedAt"}
+    assert set(body) == {"id", "name", "project", "version", "nodes", "edges", "createdAt", "updatedAt"}
     assert (body["name"], body["version"]) == ("Two", 1)
     assert [one["base"]["id"] for one in body["nodes"]] == ["n0", "n1"]
     assert body["edges"] == [{"id": "n0->n1", "sourceId": "n0", "targetId": "n1"}]
@@ -74,7 +74,7 @@ async def test_the_list_has_the_last_changed_first(client: httpx.AsyncClient) ->
     await client.put(f"/workflows/{first}", json=FLAT | {"name": "first again"})
     lines = (await client.get("/workflows")).json()
     assert [line["name"] for line in lines] == ["first again", "second"]
-    assert all(set(line) == {"id", "name", "updatedAt"} for line in lines)
+    assert all(set(line) == {"id", "name", "project", "updatedAt"} for line in lines)
     paged = (await client.get("/workflows", params={"limit": 1, "offset": 1})).json()
     assert paged == lines[1:]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from headrace.api import documents
-from headrace.api.deps import PlainJson, Shared
+from headrace.api.deps import InProject, PlainJson, Shared
 from headrace.api.routes.workflows import saved
 from headrace.api.schemas import ErrorDetail, ImportedWorkflow, Validation
 from headrace.engine import save
@@ -33,12 +33,14 @@ async def validate_workflow(body: documents.Document, house: Shared) -> Validati
 
 
 @router.post("/import", status_code=201, dependencies=[PlainJson], openapi_extra=documents.OR_YAML)
-async def import_workflow(body: documents.Foreign, house: Shared, format: From) -> ImportedWorkflow:
+async def import_workflow(
+    body: documents.Foreign, house: Shared, format: From, project: InProject = None
+) -> ImportedWorkflow:
     """Saves a definition of another system as a new workflow; what has no counterpart here is a problem."""
     imported = read_foreign(format, body)
     # Nodes and edges keep their places, so that problems are told at those in the original.
     with documents.paths_as_sent(body):
         document = documents.read(house.engine, imported.document)
-        workflow_id = await save.create_workflow(house.engine, document)
+        workflow_id = await save.create_workflow(house.engine, document, project=project)
     answer = (await saved(house, workflow_id, document, body)).model_dump(by_alias=True)
     return ImportedWorkflow.model_validate(answer | {"notes": list(map(ErrorDetail.of, imported.notes))})

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from headrace.api import documents
-from headrace.api.deps import House, Limit, Offset, PlainJson, Shared
+from headrace.api.deps import House, InProject, Limit, Offset, OfProject, PlainJson, Shared
 from headrace.api.schemas import (
     NOT_FOUND,
     WRONG_STATE,
@@ -28,19 +28,30 @@ Force = Annotated[bool, Query(description="Cancel its active runs first.")]
 
 
 @router.get("")
-async def list_workflows(house: Shared, limit: Limit = 1000, offset: Offset = 0) -> list[WorkflowLine]:
+async def list_workflows(
+    house: Shared, limit: Limit = 1000, offset: Offset = 0, project: OfProject = None
+) -> list[WorkflowLine]:
     """Workflows, last changed first."""
-    lines = await reading.workflow_lines(house.engine, limit, offset)
+    lines = await reading.workflow_lines(house.engine, limit, offset, project)
     return [
-        WorkflowLine(id=line.id, name=line.name, updated_at=milliseconds(line.updated_at)) for line in lines
+        WorkflowLine(
+            id=line.id, name=line.name, project=line.project, updated_at=milliseconds(line.updated_at)
+        )
+        for line in lines
     ]
 
 
 @router.post("", status_code=201, dependencies=[PlainJson], openapi_extra=documents.OR_YAML)
-async def create_workflow(body: documents.Document, house: Shared) -> SavedWorkflow:
-    """Saves a new workflow, in the wire form or in the flat form, bare or under `workflow`."""
+async def create_workflow(
+    body: documents.Document, house: Shared, project: InProject = None
+) -> SavedWorkflow:
+    """Saves a new workflow, in the wire form or in the flat form, bare or under `workflow`.
+
+    Its project may also stand in the body, as `project`.
+    """
     with documents.paths_as_sent(body):
-        workflow_id = await save.create_workflow(house.engine, documents.read(house.engine, body))
+        document = documents.read(house.engine, body)
+        workflow_id = await save.create_workflow(house.engine, document, project=project)
     return await saved(house, workflow_id, body)
 
 
