@@ -449,6 +449,19 @@ async def test_what_is_printed_is_in_the_log_as_far_as_it_may(engine: Engine, la
         assert (len(written), written[0], written[-1]) == (1000, "line 0", "(201 more lines)")
 
 
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "sandboxed"])
+async def test_what_no_database_holds_may_be_printed(
+    engine: Engine, lanes: WorkerLanes, trusted: bool
+) -> None:
+    await set_trusted(engine, trusted)
+    await put(
+        engine, "def run(task_input):\n    print('a\\0b')\n    print('\\ud800'.encode('utf-8', 'replace'))\n"
+    )
+    started = await start_run(engine, StartRequest(await create_workflow(engine, using("greet"))))
+    await drain(engine, started.dispatches, lanes)
+    assert await status_of(engine, started.run_id) == "succeeded"
+
+
 async def test_nothing_of_one_version_is_left_for_the_next(engine: Engine, lanes: WorkerLanes) -> None:
     """One child process runs them all: neither modules nor globals stay."""
     await set_trusted(engine, trusted=True)
