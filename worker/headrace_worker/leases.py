@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
 
+from headrace.errors import StoreUnavailable
 from headrace.graph.ids import TaskId
 from headrace.log import Log
 from headrace.store import claims, heartbeats
@@ -85,11 +86,21 @@ class Leases:
         beats = {task: beat for task, beat in self._heartbeats.take().items() if task in held}
         if not beats:
             return
-        rows = [HeldBeat(task, held[task], beat.progress, beat.details) for task, beat in beats.items()]
+        await self._write_beats(
+            db, [HeldBeat(task, held[task], beat.progress, beat.details) for task, beat in beats.items()]
+        )
+
+    async def _write_beats(self, db: Database, beats: Sequence[HeldBeat]) -> None:
+        """In halves when it fails, so that one that cannot be stored stops no other."""
         try:
-            await db.transact(partial(heartbeats.write, beats=rows))
+            await db.transact(partial(heartbeats.write, beats=beats))
         except Exception as error:  # only what people see is older, and this thread must live
-            _log.warning("heartbeats_lost", f"{type(error).__name__}: {error}", tasks=len(rows))
+            if len(beats) == 1 or isinstance(error, StoreUnavailable):
+                _log.warning("heartbeats_lost", f"{type(error).__name__}: {error}", tasks=len(beats))
+                return
+            half = len(beats) // 2
+            await self._write_beats(db, beats[:half])
+            await self._write_beats(db, beats[half:])
 
     async def _renew(self, db: Database) -> None:
         held = self.held()

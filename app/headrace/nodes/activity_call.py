@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import cast
@@ -13,6 +14,7 @@ from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
 from headrace.nodes.base import Http, HttpError, NodeContext
+from headrace.nodes.json_text import storable_text
 
 ISOLATED = "headrace.nodes.isolated_activity:run"
 """What calls an activity in a process of its own."""
@@ -91,18 +93,18 @@ async def _isolated(context: NodeContext, activity: Activity, payload: JsonValue
             "input": context.input,
         },
     }
-    logger = RunLogger(partial(_write, context))
-    return await context.run_isolated(ISOLATED, given, partial(_hear, context, logger))
+    return await context.run_isolated(ISOLATED, given, partial(_hear, _context(context, activity)))
 
 
-def _hear(context: NodeContext, logger: RunLogger, note: JsonValue) -> None:
+def _hear(here: ActivityContext, note: JsonValue) -> None:
     """What the code in the other process says. It may be anything: what is no note is passed over."""
     match note:
         case {"level": str(level), "text": str(text)}:
-            logger.log(level, text)
+            here.logger.log(level, "%s", text)
         case {"progress": None | int() | float() as progress, "details": details}:
-            context.heartbeat(progress, details)
+            with suppress(ValueError):
+                here.heartbeat(progress, details)
 
 
 def _write(context: NodeContext, level: str, text: str) -> None:
-    context.say(level, text, type=_TYPES.get(level, "node-output"))
+    context.say(level, storable_text(text), type=_TYPES.get(level, "node-output"))

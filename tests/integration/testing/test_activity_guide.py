@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from headrace import context, worker_task
+from headrace.activities.registry import REGISTRY
+from headrace.graph.json_types import JsonObject
+from headrace.testing import run_workflow
 from support.project import read
 
 _PAGE = "docs/howto/write-an-activity.md"
@@ -57,3 +61,24 @@ def test_a_worker_finds_its_activities(tmp_path: Path) -> None:
     )
     done = ran(tmp_path, "-c", look)
     assert done.stdout.split() == ["book_courier", "price_parcels"], done.stderr
+
+
+def test_an_activity_that_the_test_process_lacks_is_waited_for_and_takes_no_time() -> None:
+    node: JsonObject = {"id": "n", "type": "activity", "config": {"activity": "nobody"}}
+    result = run_workflow({"name": "w", "nodes": [node], "edges": []})
+    assert result.status == "running"
+    assert result.tasks["n"].waits_for == "activity nobody"
+
+
+def test_isolated_activities_run_in_the_test_process() -> None:
+    with REGISTRY.restored():
+        worker_task("apart", isolated=True)(apart)
+        node: JsonObject = {"id": "n", "type": "apart", "config": {"a": 2}}
+        result = run_workflow({"name": "w", "nodes": [node], "edges": []})
+    assert result.tasks["n"].output == {"a": 2, "node": "n"}
+    assert "from afar" in result.lines
+
+
+def apart(a: int) -> JsonObject:
+    context().logger.info("from afar")
+    return {"a": a, "node": context().node_id}

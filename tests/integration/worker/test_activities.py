@@ -62,6 +62,12 @@ def apart(how: str):
         os.kill(os.getpid(), 11)
     return how
 
+@worker_task("spoilt")
+def spoilt():
+    while not context().cancelled:
+        context().heartbeat(0.1, "zero \\x00")
+        time.sleep(0.05)
+
 @worker_task("slow")
 def slow(file: str):
     for step in range(600):
@@ -216,6 +222,38 @@ async def test_heartbeats_are_shown_while_it_runs_and_a_cancel_stops_it(
     await eventually(has_stopped, 20, "the code sees that it is over")
 
 
+async def test_what_cannot_be_stored_stops_no_other_heartbeat_and_no_task(
+    crew: Fleet, tmp_path: Path
+) -> None:
+    crew.start(1)
+    await declared(crew, "spoilt")
+    file = str(tmp_path / "stopped")
+    nodes = [node("bad", "spoilt"), node("good", "slow", file=file), node("other", "slow", file=file)]
+    run = await start(crew, *nodes)
+
+    async def others() -> bool:
+        return {one.node_id for one in await beats_of(crew, run)} == {"good", "other"}
+
+    await eventually(others, 20, "the heartbeats that can be stored are there")
+    assert "bad" not in {one.node_id for one in await beats_of(crew, run)}
+    await crew.broker.push_async(await cancel_run(crew.engine, run))
+
+
+async def test_a_line_that_cannot_be_stored_does_not_spoil_the_result(crew: Fleet, tasks: Path) -> None:
+    (tasks / "lines.py").write_text(
+        "from headrace import context, worker_task\n"
+        "@worker_task('odd_line')\n"
+        "def odd_line():\n"
+        "    context().logger.info('zero \\x00 and half a pair \\ud800')\n"
+        "    return 'fine'\n"
+    )
+    crew.start(1)
+    await declared(crew, "odd_line")
+    run = await start(crew, node("n", "odd_line"))
+    await crew.until_all_ended(20)
+    assert (await tasks_of(crew.engine, run))["n"].output == "fine"
+
+
 async def test_a_worker_without_the_activity_hands_the_task_back_to_one_that_has_it(
     crew: Fleet, database_url: str, redis_url: str
 ) -> None:
@@ -234,7 +272,8 @@ async def test_a_worker_without_the_activity_hands_the_task_back_to_one_that_has
         assert "knows the activity sync" in str(await explain(bare.engine, run))
         crew.start(1)
         await crew.until_all_ended(20)
-        assert (await tasks_of(bare.engine, run))["n"].status == "completed"
+        done = (await tasks_of(bare.engine, run))["n"]
+        assert (done.status, done.attempt) == ("completed", 1)
         several = await bare.start_runs(workflow, 20)
         await crew.until_all_ended(30)
         assert len(several) == 20
