@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ from headrace.errors import InvalidInput
 from headrace.graph.json_types import JsonObject, JsonValue
 from support.build import node, workflow
 from support.drive import run_to_end, status_of, tasks_of
-from support.project import ROOT
+from support.project import ROOT, read
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +127,14 @@ async def test_inline_takes_its_parameters_as_conductor_names_them(engine: Engin
         "inputParameters": {"x": "${ input.a }"},
     }
     assert await output(engine, one_node("INLINE", config), {"a": 1}) == {"result": 2}
+
+
+async def test_the_examples_of_the_docs(engine: Engine) -> None:
+    blocks = re.findall(r"```json\n(.*?)\n```", read("docs/howto/choose-isolation.md"), re.DOTALL)
+    net, hello = ({**json.loads(one), "id": "one"} for one in blocks)
+    assert await output(engine, workflow([net], []), {"lines": [{"price": 5, "pieces": 2}]}) == {"result": 10}
+    assert await output(engine, workflow([hello], []), {"name": "Ada"}) == {"letters": 3}
+    assert await written(engine) == ["Hello from workflow!"]
 
 
 async def test_a_literal_is_its_own_answer(engine: Engine) -> None:

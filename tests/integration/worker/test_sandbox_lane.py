@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -28,7 +30,7 @@ from headrace.sandbox.lane import SandboxLane, check_source
 from headrace.sandbox.support import SandboxSupport, sandbox_support
 from support import sandbox_owner
 from support.lanes import until
-from support.processes import is_gone
+from support.processes import is_gone, runner_as_plain_user
 
 pytestmark = pytest.mark.anyio
 
@@ -177,6 +179,29 @@ async def test_all_ends_with_its_owner() -> None:
         await until(lambda: is_gone(nursery))
     assert is_gone(cell)
     assert not folder.parent.exists()
+
+
+async def test_a_worker_that_is_not_root_has_walls_too() -> None:
+    """Then cells have the worker's own user: the kernel would let them signal it and look into it."""
+    sources = [
+        "import os\nopen('own', 'w')\nreturn os.listdir()",
+        "import wave\nreturn wave.__name__",  # a module that was not loaded before
+        "import os\nos.kill(input, 9)",
+        "import os\nos.kill(os.getppid(), 9)",
+        "return open(f'/proc/{input}/environ').read()",
+        "import os\nreturn os.readlink(f'/proc/{input}/cwd')",
+        "import fcntl, socket\na, b = socket.socketpair()\nfcntl.fcntl(a, fcntl.F_SETOWN, input)",
+        "import resource\nresource.prlimit(input, resource.RLIMIT_NOFILE, (0, 0))",
+        "import os\nos.fork()",
+        "import socket\nsocket.socket()",
+        "return open('/etc/passwd').read()",
+    ]
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        probe = runner_as_plain_user(Path(folder)).start("sandbox_probe.py")
+        asked = json.dumps({"sources": sources, "payload": probe.pid})
+        out, _ = await asyncio.to_thread(probe.communicate, asked, 30)
+    assert json.loads(out) == [["own"], "wave", *["PermissionError"] * 9]
 
 
 async def test_lines_are_cut(lane: SandboxLane) -> None:

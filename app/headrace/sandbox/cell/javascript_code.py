@@ -15,6 +15,7 @@ from .wire import Request
 _STACK_BYTES = 512 * 1024
 _WORDS_MB = 4  # what a program may have more when it is over, so that what it wrote can be read
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+_HOPELESS = frozenset({"SyntaxError", "NoSuchFunction"})
 _IS_STRICT = re.compile(r"""\s*(?:'use strict'|"use strict")""")
 _LEXICAL_ANSWER = re.compile(r"\b(?:let|const|class)\s+(?:result|main)\b")
 _STRICT_ANSWER = re.compile(r"\b(?:let|const|class|var|function\s*\*?)\s*\b(?:result|main)\b")
@@ -205,7 +206,7 @@ def _trouble(error: Exception) -> InTrouble:
     if "out of memory" in text or message == "null":  # there was no room for an exception
         return InTrouble("MemoryError", "the program needs more memory (or has thrown null)")
     said = f"{kind}: {message}" if kind else message
-    return InTrouble(kind or "Error", said, int(place[1]) if place else 0, retryable=kind != "SyntaxError")
+    return InTrouble(kind or "Error", said, int(place[1]) if place else 0, kind not in _HOPELESS)
 
 
 def _too_long() -> InTrouble:
