@@ -24,7 +24,7 @@ from headrace.store.db import Database
 from headrace.store.events import Cursor
 from headrace.store.heartbeats import HeldBeat
 from headrace.store.workers import NewWorker
-from support.api import saved, started
+from support.api import finish, saved, started
 
 pytestmark = pytest.mark.anyio
 
@@ -161,3 +161,22 @@ async def test_a_running_task_shows_its_last_heartbeat_and_streams_it(
     assert '"progress":0.25' in told
     assert '"nodeId":"n"' in told
     assert "id: " not in told
+
+
+async def test_a_type_that_nobody_knows_any_more_waits_and_says_for_whom(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    workflow_id = await saved(client, workflow("resize", width=3))
+    async with db.transaction() as tx:
+        await tx.fetch("DELETE FROM activities_seen")
+    run_id = await started(client, workflow_id)
+    await finish(engine, run_id)
+    body = (await client.get(f"/workflows/{workflow_id}/runs/{run_id}")).json()
+    (task,) = body["tasks"]
+    assert (body["status"], task["status"], task["attempt"]) == ("running", "waiting", 1)
+    assert task["waitsFor"] == "activity resize"
+    assert "no worker that runs knows the activity resize; none has ever declared it" in task["explanation"]
+    await tell(engine)
+    (task,) = (await client.get(f"/workflows/{workflow_id}/runs/{run_id}")).json()["tasks"]
+    assert (task["status"], task["waitsFor"]) == ("queued", None)
