@@ -11,7 +11,7 @@ from uuid import UUID
 from headrace.api.run_schemas import EventOut, TaskBeat
 from headrace.engine.program import Engine
 from headrace.engine.reading import EventPage, beats_after, events_after
-from headrace.errors import InvalidInput, Problem, StoreUnavailable
+from headrace.errors import InvalidInput, NotFound, Problem, StoreUnavailable
 from headrace.log import Log
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.heartbeats import Beat
@@ -53,12 +53,18 @@ def read_cursor(last_event_id: str | None) -> Cursor:
 async def follow(
     engine: Engine, run_id: UUID, cursor: Cursor, with_children: bool = False
 ) -> AsyncIterator[str]:
-    """Events as they are committed, then `end` when the run has ended. Goes on while PostgreSQL is away."""
+    """Events as they are committed, then `end` when the run has ended. Goes on while PostgreSQL is away.
+
+    The stream of a run that is deleted meanwhile ends.
+    """
     yield f"retry: {_RECONNECT_MS}\n\n"
     spoke = looked = time.monotonic()
     beaten: datetime | None = None
     while True:
-        page = await _next_page(engine, run_id, cursor, with_children)
+        try:
+            page = await _next_page(engine, run_id, cursor, with_children)
+        except NotFound:
+            return
         if time.monotonic() - looked > BEAT_SECONDS:
             looked = time.monotonic()
             for beat in await _new_beats(engine, run_id, beaten, with_children):

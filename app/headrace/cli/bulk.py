@@ -15,7 +15,7 @@ from headrace.cli.options import AsJson, OfWorkflow, Url
 from headrace.cli.output import print_json, print_table, say
 from headrace.graph.json_types import JsonObject
 
-Action: TypeAlias = Literal["cancel", "retry", "rerun"]
+Action: TypeAlias = Literal["cancel", "retry", "rerun", "delete"]
 
 
 class _Answer(BaseModel):
@@ -49,16 +49,20 @@ def bulk(
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
-    """Cancel, retry or rerun all runs that are found; what one refuses stops no other.
+    """Cancel, retry, rerun or delete all runs that are found; what one refuses stops no other.
 
     A TIME is ISO 8601; without a zone it is UTC.
     """
     given = {"status": status, "startedAfter": after, "startedBefore": before}
     body: JsonObject = {name: value for name, value in given.items() if value}
+    body |= {"limit": limit, "dryRun": dry}
     with open_client(url) as client:
         if workflow:
             body["workflowId"] = lookup.workflow_id(client, workflow)
-        answer = client.post("/runs/bulk", {"action": action, "limit": limit, "dryRun": dry, **body})
+        if action == "delete":
+            answer = client.post("/runs/delete", body)
+        else:
+            answer = client.post("/runs/bulk", {"action": action, **body})
     if as_json:
         print_json(answer)
     else:

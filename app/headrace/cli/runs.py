@@ -15,7 +15,7 @@ from headrace.cli.run import Timeout, end
 from headrace.cli.watch import get_run, print_end, task_table
 from headrace.errors import NotFound
 
-app = typer.Typer(help="List, show, explain, watch and cancel runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, explain, watch, cancel and delete runs.", no_args_is_help=True)
 
 _COLUMNS = ("id", "workflow", "status", "started", "time")
 
@@ -118,6 +118,14 @@ def cancel(
     with open_client(url) as client:
         answer = client.post(f"{run_path(run)}/cancel", query={"graceSeconds": grace} if grace else None)
     tell(answer, as_json, f"Cancelled {run}")
+
+
+@app.command()
+def delete(run: RunId, url: Url = "", as_json: AsJson = False) -> None:
+    """Delete a run that has ended, with its nodes, its history and the runs below it."""
+    with open_client(url) as client:
+        answer = client.delete(run_path(run))
+    tell(answer, as_json, f"Deleted {run}")
 
 
 def run_path(run: str) -> str:

@@ -143,6 +143,7 @@ async def rerun(engine: Engine, request: Rerun) -> Reran:
 
 
 async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
+    await runs.lock(tx, [request.run_id])  # it is not deleted while its results are copied
     earlier = await run_reading.get(tx, request.run_id)
     if earlier is None or earlier.parent is not None:
         raise NotFound("Workflow run not found")

@@ -1,4 +1,4 @@
-"""The same for many runs: each in a transaction of its own, so that one refusal leaves the others alone."""
+"""The same for many runs: what one of them refuses leaves the others alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.control import cancel_run
+from headrace.engine.deleting import delete_runs
 from headrace.engine.program import Engine
 from headrace.errors import HeadraceError, StoreUnavailable
 from headrace.graph.dispatch import Dispatch
@@ -23,6 +24,7 @@ class BulkAction(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     RERUN = "rerun"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,22 @@ async def act_on_many(engine: Engine, request: BulkRequest) -> BulkResult:
         found = await run_reading.matching(
             tx, request.workflow_id, request.status, (request.after, request.before), request.limit
         )
-    result = BulkResult(found, [], [], [], [])
-    return result if request.is_dry else await _act(engine, request.action, found)
+    if request.is_dry:
+        return BulkResult(found, [], [], [], [])
+    if request.action is BulkAction.DELETE:
+        return await _delete(engine, found)
+    return await _act(engine, request.action, found)
+
+
+async def _delete(engine: Engine, runs: Sequence[UUID]) -> BulkResult:
+    """Many in one transaction."""
+    deletion = await delete_runs(engine, runs)
+    refused = [Refusal(run_id, error.message) for run_id, error in deletion.refused.items()]
+    return BulkResult(runs, deletion.deleted, refused, [], [])
 
 
 async def _act(engine: Engine, action: BulkAction, runs: Sequence[UUID]) -> BulkResult:
+    """Each in a transaction of its own."""
     done: list[UUID] = []
     refused: list[Refusal] = []
     created: list[UUID] = []

@@ -218,6 +218,39 @@ async def test_failed_runs_are_listed_and_retried_together(client: httpx.AsyncCl
     assert (seen["status"], seen["tasks"][1]["attempt"]) == ("failed", 2)  # type: ignore[index, call-overload]
 
 
+async def test_ended_runs_are_deleted(client: httpx.AsyncClient, engine: Engine) -> None:
+    workflow_id, run_id = await finished_run(client, engine, CHAIN)
+    assert (await client.delete(f"/workflows/{uuid4()}/runs/{run_id}")).status_code == 404
+    going_on = await started(client, workflow_id)
+    refused = await client.delete(f"/workflows/{workflow_id}/runs/{going_on}")
+    assert (refused.status_code, refused.json()["message"]) == (
+        409,
+        "The run has not ended, it is running: cancel it first",
+    )
+    gone = await client.delete(f"/workflows/{workflow_id}/runs/{run_id}")
+    assert (gone.status_code, gone.json()) == (200, {"deleted": True})
+    for path in (f"/runs/{run_id}", f"/runs/{run_id}/logs", f"/runs/{run_id}/events"):
+        assert (await client.get(path)).status_code == 404
+    assert (await client.delete(f"/runs/{run_id}")).status_code == 404
+    listed = (await client.get(f"/workflows/{workflow_id}/runs")).json()
+    assert [one["id"] for one in listed] == [going_on]
+
+
+async def test_many_are_deleted_by_the_same_search(client: httpx.AsyncClient, engine: Engine) -> None:
+    workflow_id, failed = await finished_run(client, engine, BAD)
+    going_on = await started(client, workflow_id)
+    _, other = await finished_run(client, engine, CHAIN)
+    wanted = {"status": "failed", "workflowId": workflow_id}
+    found = (await client.post("/runs/delete", json={**wanted, "dryRun": True})).json()
+    assert (found["matched"], found["done"]) == ([failed], [])
+    done = (await client.post("/runs/delete", json=wanted)).json()
+    assert done == {"matched": [failed], "done": [failed], "refused": [], "created": []}
+    rest = (await client.post("/runs/delete", json={"limit": 5})).json()
+    assert (rest["matched"], rest["done"]) == ([going_on, other], [other])
+    assert [one["runId"] for one in rest["refused"]] == [going_on]
+    assert (await client.post("/runs/bulk", json={"action": "delete"})).status_code == 422  # for operators
+
+
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
 async def test_a_search_by_a_time_that_is_none_is_refused(client: httpx.AsyncClient, moment: str) -> None:
     for name in ("startedAfter", "startedBefore"):

@@ -14,7 +14,18 @@ from headrace.graph.ids import TaskId
 from headrace.graph.join import Tally
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.states import TaskStatus
-from headrace.store import asking, claims, events, recovery, releases, results, runs, shortcut, signals
+from headrace.store import (
+    asking,
+    claims,
+    deletions,
+    events,
+    recovery,
+    releases,
+    results,
+    runs,
+    shortcut,
+    signals,
+)
 from headrace.store.claims import Delivery, Settlement
 from headrace.store.db import Database, Record, Tx
 from headrace.store.events import Cursor
@@ -28,6 +39,7 @@ from support.rows import sql
 pytestmark = pytest.mark.anyio
 
 RUN = UUID(int=5)
+NOBODY = UUID(int=2**128 - 1)
 TASK = TaskId(RUN, 3)
 TASKS = [TaskId(RUN, position) for position in range(64)]
 T = TaskStatus
@@ -163,6 +175,15 @@ HOT: dict[str, tuple[Act, set[str]]] = {
     "events": (
         lambda tx: events.after(tx, RUN, Cursor()),
         {"workflow_events_run_id_id_idx"},
+    ),
+    "lock_to_delete": (lambda tx: deletions.lock(tx, [NOBODY]), {"workflow_runs_pkey(id)"}),
+    "kin": (
+        lambda tx: deletions.kin(tx, [NOBODY]),
+        {"workflow_runs_pkey(id)", "workflow_runs_children_idx"},
+    ),
+    "delete": (
+        lambda tx: deletions.delete(tx, [NOBODY]),
+        {"workflow_runs_pkey(id)", "workflow_events_run_id_id_idx", "workflow_variables_pkey()"},
     ),
 }
 

@@ -1,4 +1,4 @@
-"""`headrace run`, `runs cancel` and `runs bulk` with all that can be said to them."""
+"""`headrace run`, `runs cancel`, `runs delete` and `runs bulk` with all that can be said to them."""
 
 from __future__ import annotations
 
@@ -81,6 +81,17 @@ def test_bulk(cli: Cli, api: Api, on: tuple[str, str]) -> None:
     first, _, *rest = said.out.splitlines()
     assert first == "cancel: 2 found, 1 done, 1 refused"
     assert [line.split() for line in rest] == [[OTHER, "It", "has", "ended"]]
+
+
+def test_deleting(cli: Cli, api: Api, on: tuple[str, str]) -> None:
+    api.says(f"DELETE /runs/{RUN}", {"deleted": True})
+    assert cli("runs", "delete", RUN, *on).out == f"Deleted {RUN}\n"
+    assert json.loads(cli("runs", "delete", RUN, "--json", *on).out) == {"deleted": True}
+    assert cli("runs", "delete", "no-id", *on).code != 0
+    api.says("POST /runs/delete", answer(done=[RUN, OTHER]))
+    said = cli("runs", "bulk", "delete", "--status", "failed", *on)
+    assert said.out == "delete: 2 found, 2 done, 0 refused\n"
+    assert api.asked[-1][2] == {"limit": 100, "dryRun": False, "status": "failed"}
 
 
 def test_bulk_tells_of_new_runs_and_of_those_that_it_would_take(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -127,16 +127,33 @@ async def step(run_id: UUID, house: Shared, body: StepBody | None = None) -> Deb
     return await get_debug(run_id, house)
 
 
-class BulkBody(Body):
-    """action: cancel, retry or rerun. The others say which runs; dryRun only finds them."""
+class SearchBody(Body):
+    """Which runs, oldest first; dryRun only finds them."""
 
-    action: BulkAction
     workflow_id: UUID | None = None
     status: RunStatus | None = None
     started_after: Moment | None = None
     started_before: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     dry_run: bool = False
+
+    def to(self, action: BulkAction) -> BulkRequest:
+        """The request to do this to the runs that match."""
+        return BulkRequest(
+            action=action,
+            workflow_id=self.workflow_id,
+            status=self.status,
+            after=self.started_after,
+            before=self.started_before,
+            limit=self.limit,
+            is_dry=self.dry_run,
+        )
+
+
+class BulkBody(SearchBody):
+    """What to do, and to which runs."""
+
+    action: Literal[BulkAction.CANCEL, BulkAction.RETRY, BulkAction.RERUN]
 
 
 class RefusalOut(Model):
@@ -168,18 +185,15 @@ router = APIRouter(tags=["runs"])
 @router.post("/runs/bulk", dependencies=[PlainJson])
 async def bulk(house: Shared, body: BulkBody) -> BulkOut:
     """Cancels, retries or reruns all runs that match, oldest first; what one refuses stops nobody else."""
-    request = BulkRequest(
-        action=body.action,
-        workflow_id=body.workflow_id,
-        status=body.status,
-        after=body.started_after,
-        before=body.started_before,
-        limit=body.limit,
-        is_dry=body.dry_run,
-    )
-    result = await act_on_many(house.engine, request)
+    result = await act_on_many(house.engine, body.to(body.action))
     await house.push(result.dispatches)
     return BulkOut.of(result)
+
+
+@router.post("/runs/delete", dependencies=[PlainJson])
+async def delete_many(house: Shared, body: SearchBody) -> BulkOut:
+    """Deletes all runs that match and have ended, oldest first, as `DELETE /runs/{id}` does with each."""
+    return BulkOut.of(await act_on_many(house.engine, body.to(BulkAction.DELETE)))
 
 
 router.include_router(_one, prefix="/workflows/runs")

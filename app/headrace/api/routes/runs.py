@@ -1,4 +1,4 @@
-"""Runs: list, read, explain, cancel, follow. A run has an address below its workflow and one without it."""
+"""Runs: list, read, explain, cancel, delete, follow. They have addresses below workflows and without."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from headrace.api.deps import House, Limit, Offset, Shared
 from headrace.api.events import EVENT_STREAM, follow, read_cursor
 from headrace.api.explain_schemas import ExplanationOut
 from headrace.api.run_schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
-from headrace.api.schemas import NOT_FOUND, WRONG_STATE
+from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Deleted
 from headrace.engine import reading
 from headrace.engine.control import cancel_run
+from headrace.engine.deleting import delete_run
 from headrace.engine.explain import Looks, explain
 from headrace.engine.reading import RunFilter
 from headrace.errors import QueueUnavailable
@@ -96,6 +97,13 @@ async def cancel(run_id: UUID, house: Shared, grace_seconds: Grace = 0) -> Cance
     house.meters.cancelled.inc()
     await house.push(dispatches)
     return Cancelled()
+
+
+@_one.delete("/{run_id}", responses=WRONG_STATE)
+async def delete(run_id: UUID, house: Shared) -> Deleted:
+    """Deletes a run that has ended, with those below it; 409 while one of them, or one above it, goes on."""
+    await delete_run(house.engine, run_id)
+    return Deleted()
 
 
 @_one.get("/{run_id}/events", response_class=StreamingResponse, responses={200: {"content": EVENT_STREAM}})
