@@ -78,6 +78,21 @@ async def test_no_two_programs_meet(lane: SandboxLane) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("python", "import random\nreturn random.random()"),
+        ("python", "import uuid\nreturn str(uuid.uuid4())"),
+        ("javascript", "Math.random()"),
+    ],
+)
+async def test_chance_is_not_inherited(lane: SandboxLane, language: Language, source: str) -> None:
+    """All cells are forks of one process."""
+    program = Program(language, source)
+    drawn = [(await lane.run(program, None, LIMITS)).output for _ in range(10)]
+    assert len(set(map(str, drawn))) == 10
+
+
 async def test_what_it_wrote_is_gone(lane: SandboxLane) -> None:
     folder = await answer(lane, "import os\nopen('a', 'w').write('x')\nreturn os.getcwd()")
     assert not Path(str(folder)).exists()
