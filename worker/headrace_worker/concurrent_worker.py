@@ -20,6 +20,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.log import Log
 from headrace.queues.records import JobRecord
 from headrace_worker.queue_listener import QueueListener
+from headrace_worker.rota import Rota
 from headrace_worker.rq_claim import ClaimedJob, Keys, renew
 from headrace_worker.rq_exchange import Answer, Exchange, Request
 from headrace_worker.rq_finish import Ended, record
@@ -47,7 +48,7 @@ _log = Log(__name__)
 class ConcurrentWorker(RegisteredWorker):
     """Runs up to `slots` jobs at once: the lane's in the lane, any others as RQ would.
 
-    queues: while one holds jobs, none is taken from those after it.
+    queues: while one holds jobs, none is taken from those after it. `serve_also` adds those of other projects.
     connection: its socket timeout must be longer than 2 s. threads: for synchronous functions outside it.
     grace: seconds that running jobs have left to end after `request_stop`.
     """
@@ -75,7 +76,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._ended: list[Ended] = []  # plain successes, for the next exchange
         self._recorded: dict[str, ClaimedJob] = {}  # all other ends, while a thread records them
         self._recording: set[asyncio.Task[None]] = set()
-        self._exchange = Exchange(connection, Keys(tuple(queues), self.name))
+        self._exchange = Exchange(connection, Keys(Rota(queues), self.name))
         # RQ's and redis-py's calls block, so none is made on the loop.
         self._redis = ThreadPoolExecutor(1, thread_name_prefix="rq-redis")
         self._listener = QueueListener(connection, self.queue_keys(), self._be_ready)
@@ -114,12 +115,28 @@ class ConcurrentWorker(RegisteredWorker):
     def adopt(self, job: JobRecord, future: asyncio.Future[JsonValue]) -> None:
         """Takes a job that was made in this process and is being run here, without a way through the queue.
 
-        It counts, is shown and ends like any other.
+        It counts, is shown and ends like any other. The future of one that has ended holds its result.
         """
         claimed = self._exchange.adopt(job)
         self._adopted.append(claimed)
-        self._running.follow(claimed, future)
+        if future.done():
+            self._ended.append(Ended(claimed, now(), future.result()))
+        else:
+            self._running.follow(claimed, future)
         self._wake.set()
+
+    async def serve_also(self, queues: Sequence[str]) -> None:
+        """Takes jobs of one more project. queues: as many as the first ones had. Raises RedisError.
+
+        Nobody listens on these: `look_again` says that one of them may hold jobs.
+        """
+        await self._in(self._redis, self.join, queues)
+        await self._in(self._redis, self._exchange.keys.rota.add, queues)
+        self._be_ready()
+
+    def look_again(self) -> None:
+        """A queue may hold jobs. Call it on the loop."""
+        self._be_ready()
 
     def request_stop(self, _signum: object = None, _frame: object = None) -> None:
         """Claims nothing more; `serve` returns when the running jobs have ended. Call it on the loop."""
