@@ -208,18 +208,18 @@ async def delete(engine: Engine, name: str, is_forced: bool = False, project: st
     async def work(tx: Tx) -> None:
         await _lock(tx, project, name)
         if not is_forced:
-            await _require_unused(tx, name)
+            await _require_unused(tx, project, name)
         await stored_activities.delete(tx, project, name)
 
     await engine.db.transact(work)
 
 
-async def _require_unused(tx: Tx, name: str) -> None:
-    workflows = (await stored_activities.users(tx, [name]))[name]
+async def _require_unused(tx: Tx, project: str, name: str) -> None:
+    workflows = (await stored_activities.users(tx, project, [name]))[name]
     if workflows:
         listed = ", ".join(f"'{one}'" for one in workflows[:5])
         raise WrongState(f"{len(workflows)} workflow(s) use the activity '{name}': {listed}")
-    runs = await stored_activities.pinned_runs(tx, name)
+    runs = await stored_activities.pinned_runs(tx, project, name)
     if runs:
         raise WrongState(f"{runs} run(s) that go on use the activity '{name}'")
 

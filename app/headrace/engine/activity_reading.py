@@ -38,7 +38,7 @@ async def find(engine: Engine, project: str = DEFAULT_PROJECT) -> list[Described
         declared = [one for one in await activities_seen.find(tx) if one.project == project]
         seen = [(Declaration.from_json(one.declaration), one.workers) for one in declared]
         names = [*(one.name for one in stored), *(one.name for one, _ in seen)]
-        users = await stored_activities.users(tx, names) if names else {}
+        users = await stored_activities.users(tx, project, names) if names else {}
     found = [Described(one.name, tuple(users[one.name]), stored=one) for one in stored]
     found += [Described(one.name, tuple(users[one.name]), None, one, workers) for one, workers in seen]
     return sorted(found, key=lambda one: one.name)

@@ -54,7 +54,7 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
         await _require_room(tx, run, plan)
     await _require_retryable(tx, run, [tasks[at].status for at in plan.compensations if at in tasks])
     if program.stored:
-        await require_kept(tx, run_id)
+        await require_kept(tx, run_id, program.project)
     what = reopening(plan, tasks)
     if what.is_nothing:
         raise WrongState("There is nothing to run again: no task failed or was cancelled")
@@ -163,7 +163,7 @@ async def _rerun(engine: Engine, request: Rerun, tx: Tx) -> Reran:
         concurrency_key=turn.key,
         priority=earlier.priority,
         origin={"rerunOf": str(earlier.id), "from": [*sorted(request.nodes)]},
-        pins=await choose(tx, program.stored),
+        pins=await choose(tx, program.stored, project=program.project),
     )
     jobs = await begin(tx, program, beginning)
     copied = await again.copy(tx, earlier.id, new, kept, plan.roots) if request.nodes else []

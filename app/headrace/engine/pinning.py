@@ -127,7 +127,7 @@ class PinnedSources:
 
 
 async def _pin_late(project: str, run_id: UUID, name: str, tx: Tx) -> str | None:
-    family = await pins.family(tx, run_id)
+    family = await pins.family(tx, run_id, project)
     await runs.lock(tx, family)
     found = await pins.of_any(tx, family, name) or (await pins.active(tx, project, [name])).get(name)
     if found is not None:

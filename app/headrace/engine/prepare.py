@@ -129,7 +129,7 @@ async def known_runs(engine: Engine, tx: Tx, run_ids: Iterable[UUID]) -> dict[UU
 
 def _stored(engine: Engine, program: Program, pins: dict[str, str]) -> StoredSources:
     if pins or program.stored or program.lacks:
-        return PinnedSources(engine.db, engine.sources, pins)
+        return PinnedSources(engine.db, engine.sources, pins, program.project)
     return NO_SOURCES
 
 

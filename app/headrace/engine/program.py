@@ -149,7 +149,7 @@ class Programs:
             pinned = await workflows.pinned(tx, sorted({(key.workflow_id, key.version) for key in missing}))
             for key in missing:
                 if frozen := pinned.get((key.workflow_id, key.version)):
-                    nodes = await widened(tx, self._nodes, frozen.definition)
+                    nodes = await widened(tx, self._nodes, frozen.definition, frozen.project)
                     program = compiled(nodes, body_at(parse(frozen.definition), key.body))
                     self._keep(key, replace(program, project=frozen.project))
         found = {key: self._use(key) for key in wanted}

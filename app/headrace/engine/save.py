@@ -43,7 +43,7 @@ async def create_workflow(
     InvalidInput and InvalidDefinition; then nothing is stored.
     """
     owner = require_project(project) if project else _named_project(document) or DEFAULT_PROJECT
-    definition = checked(await knowing_stored(engine, document), document)
+    definition = checked(await knowing_stored(engine, document, owner), document)
     new = workflow_id or new_id()
 
     async def work(tx: Tx) -> None:
@@ -59,7 +59,9 @@ async def update_workflow(engine: Engine, workflow_id: UUID, document: JsonValue
     Raises NotFound, InvalidDefinition; InvalidInput when the document names another project than its own.
     """
     named = _named_project(document)
-    definition = checked(await knowing_stored(engine, document), document)
+    async with engine.db.connection() as tx:
+        owner = await workflows.project(tx, workflow_id)
+    definition = checked(await knowing_stored(engine, document, owner), document)
 
     async def work(tx: Tx) -> None:
         if named is not None and await workflows.project(tx, workflow_id) not in (None, named):

@@ -144,12 +144,16 @@ async def spawn(
 
 
 async def _pinned_family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFacts) -> _Family:
-    """Its children use the versions of stored activities that their parent uses, and choose only others."""
+    """Its children use the versions of stored activities that their parent uses, and choose only others.
+
+    Those of another project have activities of their own.
+    """
     family = await _family(engine, tx, spawning, parent)
     if spawning.detached_id is not None:
         return family
-    names = frozenset[str]().union(*(family.programs[key].stored for key in set(family.keys)))
-    pins = await choose(tx, names, parent.pins)
+    programs = [family.programs[key] for key in set(family.keys)]
+    names, project = frozenset[str]().union(*(one.stored for one in programs)), programs[0].project
+    pins = await choose(tx, names, parent.pins if project == parent.project else {}, project)
     return family if pins is parent.pins else replace(family, parent=replace(parent, pins=pins))
 
 

@@ -84,7 +84,7 @@ async def start_within(engine: Engine, request: StartRequest, tx: Tx) -> Started
         debug=request.debug,
         concurrency_key=turn.key,
         is_queued=turn.is_queued,
-        pins=await choose(tx, program.stored),
+        pins=await choose(tx, program.stored, project=program.project),
     )
     return Started(run_id, await begin(tx, program, new), turn.outdated)
 

@@ -44,8 +44,8 @@ async def activate_version(engine: Engine, workflow_id: UUID, version: int) -> N
     Raises NotFound, and InvalidDefinition when this version is not valid any more: its node types may have
     changed since it was saved.
     """
-    document = (await version_of(engine, workflow_id, version)).definition
-    knowing = await knowing_stored(engine, document)
+    stored = await version_of(engine, workflow_id, version)
+    knowing = await knowing_stored(engine, stored.definition, stored.project)
     await engine.db.transact(partial(_activate, knowing, workflow_id, version))
 
 

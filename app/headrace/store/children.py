@@ -20,7 +20,7 @@ from headrace.store.runs import ProgramKey
 class ParentFacts:
     """What a child gets from its parent. root_id: the run above all others. depth: of the parent's run.
 
-    pins: hashes of the stored activities that the parent's run uses, by name. debug: of its run.
+    pins: hashes of the stored activities that the parent's run uses, by name. debug, project: of its run.
     """
 
     program: ProgramKey
@@ -29,6 +29,7 @@ class ParentFacts:
     root_id: UUID
     pins: Mapping[str, str]
     debug: JsonValue = None
+    project: str = DEFAULT_PROJECT
 
 
 _PARENTS = """
@@ -38,7 +39,7 @@ WITH RECURSIVE up AS (
   SELECT up.run_id, r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
 )
 SELECT t.run_id, t.position, t.priority, r.workflow_id, r.version, r.body, r.depth, r.pins, r.debug,
-       up.id AS root_id
+       r.project, up.id AS root_id
 FROM unnest($1::uuid[], $2::int[]) AS n(run_id, position)
 JOIN workflow_tasks t USING (run_id, position)
 JOIN workflow_runs r ON r.id = t.run_id
@@ -57,6 +58,7 @@ async def parents(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, ParentFacts]:
             root_id=row.root_id,
             pins=pins.read(row.pins),
             debug=load(row.debug),
+            project=row.project,
         )
         for row in await tx.fetch(_PARENTS, *_columns(tasks))
     }

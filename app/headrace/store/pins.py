@@ -28,21 +28,22 @@ async def of_run(tx: Tx, run_id: UUID) -> dict[str, str]:
 
 _FAMILY = """
 WITH RECURSIVE up AS (
-  SELECT id, parent_run_id FROM workflow_runs WHERE id = $1
+  SELECT id, parent_run_id FROM workflow_runs WHERE id = $1 AND project = $2
   UNION ALL
-  SELECT r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
+  SELECT r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id AND r.project = $2
 ), family AS (
-  SELECT id FROM up WHERE parent_run_id IS NULL
+  SELECT id FROM up WHERE NOT EXISTS (SELECT 1 FROM up above WHERE above.id = up.parent_run_id)
   UNION ALL
-  SELECT r.id FROM family f JOIN workflow_runs r ON r.parent_run_id = f.id AND r.parent_run_id IS NOT NULL
+  SELECT r.id FROM family f
+  JOIN workflow_runs r ON r.parent_run_id = f.id AND r.parent_run_id IS NOT NULL AND r.project = $2
 )
 SELECT id FROM family
 """
 
 
-async def family(tx: Tx, run_id: UUID) -> list[UUID]:
-    """A run with all that it runs for, and all that run for these."""
-    return [row.id for row in await tx.fetch(_FAMILY, run_id)]
+async def family(tx: Tx, run_id: UUID, project: str) -> list[UUID]:
+    """A run with all that it runs for, and all that run for these, as far as they are in its project."""
+    return [row.id for row in await tx.fetch(_FAMILY, run_id, project)]
 
 
 _ANY = "SELECT pins->>$2 AS hash FROM workflow_runs WHERE id = ANY($1) AND pins ? $2 ORDER BY id LIMIT 1"

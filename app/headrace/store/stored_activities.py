@@ -139,7 +139,8 @@ WHERE v.project = $1 AND v.name = $2 AND v.hash IN (
   AND NOT EXISTS (SELECT 1 FROM stored_activities a
                   WHERE a.project = v.project AND a.name = v.name AND a.active = v.hash)
   AND NOT EXISTS (SELECT 1 FROM workflow_runs r
-                  WHERE r.pins IS NOT NULL AND r.finished_at IS NULL AND r.pins->>v.name = v.hash)
+                  WHERE r.pins IS NOT NULL AND r.finished_at IS NULL AND r.project = v.project
+                    AND r.pins->>v.name = v.hash)
 """
 
 
@@ -217,28 +218,28 @@ JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version
 CROSS JOIN LATERAL (
   SELECT jsonb_path_query(v.definition, '$.**.type') AS value
   UNION ALL SELECT jsonb_path_query(v.definition, '$.**.config.activity')) AS named
-WHERE named.value #>> '{}' = ANY($1)
+WHERE named.value #>> '{}' = ANY($1) AND w.project = $2
 ORDER BY 2, 1
 """
 
 
-async def users(tx: Tx, names: Iterable[str]) -> dict[str, list[str]]:
-    """The workflows whose current version names an activity, also in the bodies of its nodes. Reads all."""
+async def users(tx: Tx, project: str, names: Iterable[str]) -> dict[str, list[str]]:
+    """A project's workflows whose current version names an activity, also in bodies. Reads all of them."""
     found: dict[str, list[str]] = {name: [] for name in names}
-    for row in await tx.fetch(_USERS, list(found)):
+    for row in await tx.fetch(_USERS, list(found), project):
         found[row.name].append(row.workflow)
     return found
 
 
 _ACTIVE_PINS = """
 SELECT count(*) AS number FROM workflow_runs
-WHERE pins IS NOT NULL AND finished_at IS NULL AND pins ? $1
+WHERE pins IS NOT NULL AND finished_at IS NULL AND pins ? $1 AND project = $2
 """
 
 
-async def pinned_runs(tx: Tx, name: str) -> int:
+async def pinned_runs(tx: Tx, project: str, name: str) -> int:
     """How many runs that have not ended use an activity."""
-    row = await tx.row(_ACTIVE_PINS, name)
+    row = await tx.row(_ACTIVE_PINS, name, project)
     return 0 if row is None else int(row.number)
 
 

@@ -156,6 +156,28 @@ async def test_bodies_and_sub_workflows_use_the_versions_of_their_parent(
     assert len(rows) == 1
 
 
+async def test_each_project_runs_its_own(engine: Engine, lanes: WorkerLanes) -> None:
+    for project, text in (("default", "ours"), ("shop", "theirs")):
+        await set_trusted(engine, True, project)
+        await upload(engine, Upload("greet", "python", answering(text), project=project), anything)
+    shop = await create_workflow(engine, using("greet", name="in the shop"), project="shop")
+    nodes: list[JsonValue] = [
+        {"id": "a", "type": "greet"},
+        {"id": "b", "type": "subWorkflow", "config": {"workflow": str(shop)}},
+    ]
+    document: JsonObject = {"name": "ours", "nodes": nodes, "edges": [{"source": "a", "target": "b"}]}
+    started = await start_run(engine, StartRequest(await create_workflow(engine, document)))
+    await drain(engine, started.dispatches, lanes)
+    outputs = [await output(engine, started.run_id, node) for node in "ab"]
+    assert outputs == ["ours", {"a": "theirs"}] or outputs == ["ours", "theirs"]
+    (listed,) = await activity_reading.find(engine, "shop")
+    assert listed.used_by == ("in the shop",)
+    await upload(engine, Upload("lone", "python", answering(1), project="shop"), anything)
+    with pytest.raises(InvalidDefinition):
+        await create_workflow(engine, using("lone"))
+    await create_workflow(engine, using("lone"), project="shop")
+
+
 async def test_a_retry_keeps_the_version_and_a_rerun_takes_the_active_one(
     engine: Engine, lanes: WorkerLanes
 ) -> None:
