@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from headrace.activities.declaration import ORIGINS, Activity, Origin
+from headrace.activities.declaration import ORIGINS, Activity
 from headrace.activities.errors import ActivityAlreadyRegistered
 from headrace.log import Log
 
@@ -65,12 +65,11 @@ REGISTRY = Registry()
 """Where `worker_task` puts activities."""
 
 
+_RANKS: Mapping[str, int] = {origin: rank for rank, origin in enumerate(ORIGINS)}
+
+
 def _rank(activity: Activity) -> int:
-    return ORIGINS.index(_origin(activity))
-
-
-def _origin(activity: Activity) -> Origin:
-    return next(one for one in ORIGINS if one == activity.declaration.origin)
+    return _RANKS[activity.declaration.origin]
 
 
 def _described(activity: Activity) -> str:
