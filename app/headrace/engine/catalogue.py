@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace.activities.declaration import Declaration
-from headrace.engine.variables import PROJECT
 from headrace.graph.json_types import JsonValue
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.nodes.activity import Known, run_activity
 from headrace.nodes.base import NodeRegistry
 from headrace.store import activities_seen, stored_activities
@@ -15,33 +15,37 @@ from headrace.store.db import Database, Tx
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class Named:
     """What is called by this name there: a node type, or the activity of a node."""
 
     key: str
     name: str
 
 
-async def widened(tx: Tx, nodes: NodeRegistry, document: JsonValue) -> NodeRegistry:
+async def widened(
+    tx: Tx, nodes: NodeRegistry, document: JsonValue, project: str = DEFAULT_PROJECT
+) -> NodeRegistry:
     """The node types, together with the activities that a document names. It may be any part of one.
 
     It looks into the database only for names that this process does not know.
     """
     unknown = _unknown(nodes, document)
-    return nodes.knowing(run_activity(await _known(tx, unknown))) if unknown else nodes
+    return nodes.knowing(run_activity(await _known(tx, unknown, project))) if unknown else nodes
 
 
-async def widened_for(db: Database, nodes: NodeRegistry, document: JsonValue) -> NodeRegistry:
+async def widened_for(
+    db: Database, nodes: NodeRegistry, document: JsonValue, project: str = DEFAULT_PROJECT
+) -> NodeRegistry:
     """As `widened`, with a connection of its own, and that only if it needs one."""
     if not _unknown(nodes, document):
         return nodes
     async with db.connection() as tx:
-        return await widened(tx, nodes, document)
+        return await widened(tx, nodes, document, project)
 
 
-async def _known(tx: Tx, names: list[str]) -> Known:
+async def _known(tx: Tx, names: list[str], project: str) -> Known:
     seen = [Declaration.from_json(one.declaration) for one in await activities_seen.find(tx, names)]
-    stored = await stored_activities.find(tx, PROJECT, names)
+    stored = await stored_activities.find(tx, project, names)
     return Known(
         declared={one.name: one for one in seen},
         stored=frozenset(one.name for one in stored if one.active is not None),
@@ -53,13 +57,13 @@ def _unknown(nodes: NodeRegistry, document: JsonValue) -> list[str]:
     return sorted(
         {
             one.name
-            for one in set(_named(document))
+            for one in set(named(document))
             if (own.activity(one.name) if one.key == "activity" else nodes.get(one.name)) is None
         }
     )
 
 
-def _named(document: JsonValue) -> Iterator[_Named]:
+def named(document: JsonValue) -> Iterator[Named]:
     """Whatever could name a node's type or an activity, wherever it stands."""
     waiting = [document]
     while waiting:
@@ -67,7 +71,7 @@ def _named(document: JsonValue) -> Iterator[_Named]:
             case dict() as part:
                 for key in ("type", "activity"):
                     if isinstance(name := part.get(key), str):
-                        yield _Named(key, name)
+                        yield Named(key, name)
                 waiting += part.values()
             case list() as part:
                 waiting += part
