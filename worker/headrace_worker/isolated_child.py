@@ -11,7 +11,7 @@ import sys
 from typing import cast
 
 from headrace.activities.notes import Hear
-from headrace.local.leash import signal_group
+from headrace.local.leash import identity, signal_group
 from headrace_worker.isolated_wire import LENGTH, MOST_BYTES, Answer, Call, Terms, packed, unpacked
 
 _LAST_WORDS_SECONDS = 0.2
@@ -75,7 +75,8 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        return not self._end.done()
+        """Asks the system: this loop hears of an end a moment later."""
+        return not self._end.done() and identity(self.pid) != ""
 
     async def call(self, call: Call, hear: Hear | None = None) -> Answer:
         """hear: what takes the notes that the code sends before its answer.
@@ -103,7 +104,7 @@ class Child:
             await asyncio.wait({self._end}, timeout=_LAST_WORDS_SECONDS)
             self.let_go()
         await asyncio.wait({self._end}, timeout=_PATIENCE_SECONDS)
-        if self.is_alive:  # the code has stopped its guard, perhaps
+        if not self._end.done():  # the code has stopped its guard, perhaps
             signal_group(self.pid, signal.SIGKILL)
         return await asyncio.shield(self._end)
 
