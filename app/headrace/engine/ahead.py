@@ -24,7 +24,7 @@ from headrace.store.claims import Claim
 AT_ONCE = 256
 """Nodes that run ahead of one settlement: all are one transaction."""
 
-SECONDS = 0.01
+SECONDS = 0.02
 """For so long nodes are run ahead of one settlement: meanwhile nothing else happens in the process."""
 
 SIZE_LIMIT = 16 * 1024
