@@ -13,9 +13,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from headrace.sandbox.cell.wire import LENGTH, ORDER, End, Request, Terms, packed, unpacked
+
+Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _HERE = str(Path(__file__).parent)
 _START = "import sys; sys.path.append(sys.argv[1]); from cell.nursery import main; main(sys.argv[2])"
@@ -61,19 +63,18 @@ class Nursery:
     async def start(cls, javascript: str = "") -> Nursery:
         """javascript: the file of the engine. Raises OSError."""
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)  # the loop must not wait, and a nursery that does not listen is of no use
         folder = Path(tempfile.mkdtemp(prefix="headrace-cells-"))
         folder.chmod(0o711)  # cells are of another user, if this one is root
         terms = Terms(owner=os.getpid(), folder=str(folder), javascript=javascript)
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", "-c", _START, _HERE, json.dumps(terms)),
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                env={},
-                start_new_session=True,
-            )
-        ours.setblocking(False)  # the loop must not wait, and a nursery that does not listen is of no use
-        return cls(process, ours, folder)
+        try:
+            return cls(await _started(terms, theirs.fileno()), ours, folder)
+        except BaseException:
+            ours.close()  # a process that was started all the same ends by this
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
 
     @property
     def pid(self) -> int:
@@ -88,8 +89,7 @@ class Nursery:
 
         most_bytes: of the answer and all that is written. Raises OSError when the nursery is gone.
         """
-        life, channel, out = self._send(order)
-        streams = [await asyncio.open_connection(sock=one) for one in (life, channel, out)]
+        streams = await _opened(self._send(order))
         try:
             return await _Conversation(streams, most_bytes).hold(request)
         finally:
@@ -121,12 +121,35 @@ class Nursery:
         return [ours for ours, _ in pairs]
 
 
+async def _started(terms: Terms, orders: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", "-c", _START, _HERE, json.dumps(terms)),
+        stdin=orders,
+        stdout=subprocess.DEVNULL,
+        env={},
+        start_new_session=True,
+    )
+
+
+async def _opened(sockets: list[socket.socket]) -> list[Stream]:
+    """Takes them over, or closes all of them."""
+    streams: list[Stream] = []
+    try:
+        for one in sockets:
+            streams.append(await asyncio.open_connection(sock=one))
+    except BaseException:
+        for _, writer in streams:
+            writer.transport.abort()
+        for one in sockets[len(streams) :]:
+            one.close()
+        raise
+    return streams
+
+
 class _Conversation:
     """With one cell. Its three streams are read at once, so that it never waits for us."""
 
-    def __init__(
-        self, streams: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]], most_bytes: int
-    ) -> None:
+    def __init__(self, streams: list[Stream], most_bytes: int) -> None:
         (self._life, self._hold), (self._answers, self._requests), (self._out, _) = streams
         self._left = most_bytes
         self._written = bytearray()

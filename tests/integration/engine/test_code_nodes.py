@@ -80,6 +80,8 @@ async def test_the_example(engine: Engine) -> None:
         ),
         ("open('note', 'w').write('kept'); result = open('note').read()", "kept"),
         ("result = 'a\\0b'", "ab"),
+        ("import sys\nsys.stdout.close()\nresult = 1", 1),
+        ("import sys\nsys.stdout = None\nresult = 1", 1),
     ],
 )
 async def test_python(engine: Engine, source: str, answer: JsonValue) -> None:

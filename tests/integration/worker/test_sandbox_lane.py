@@ -158,6 +158,22 @@ async def test_a_cancelled_program_is_killed(lane: SandboxLane) -> None:
     assert await answer(lane, "return 1") == 1
 
 
+async def test_a_program_may_be_cancelled_at_any_moment() -> None:
+    """Also while its nursery starts: warnings of what was not closed are errors here."""
+    for steps in range(40):
+        lane = SandboxLane(1)
+        if steps % 2:
+            await answer(lane, "return 1")
+        running = asyncio.create_task(lane.run(FOREVER, None, LIMITS))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await lane.close()
+    await until(lambda: nurseries() == [])
+
+
 async def test_a_nursery_that_died_is_replaced(lane: SandboxLane) -> None:
     assert await answer(lane, "return 1") == 1
     running = asyncio.create_task(lane.run(FOREVER, None, LIMITS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -31,10 +30,14 @@ _CHECKERS: dict[Language, Callable[[Request], object]] = {
 }
 
 
-def live(walls: Walls, nothing: int, channel: int, out: int) -> NoReturn:
-    """Called in a process of its own, just forked."""
+def live(walls: Walls, folder: str, descriptors: tuple[int, int, int]) -> NoReturn:
+    """Called in a process of its own, just forked; whatever happens, it does not return into the nursery.
+
+    descriptors: of nothing, of the channel, and of where output goes.
+    """
     try:
-        _take_over(nothing, channel, out)
+        os.chdir(folder)
+        _take_over(*descriptors)
         try:
             enter(walls)
         except OSError as error:
@@ -42,7 +45,8 @@ def live(walls: Walls, nothing: int, channel: int, out: int) -> NoReturn:
         else:
             request = cast(Request, unpacked(read_frame(partial(os.read, _CHANNEL))))
             answer = _answered(request)
-        sys.stdout.flush()
+        with contextlib.suppress(Exception):  # the program may have put something else there
+            sys.stdout.flush()
         _send(answer)
         os._exit(0)
     finally:
@@ -99,6 +103,4 @@ def _fitting(output: object, most: int) -> bytes:
 
 
 def _troubled(error: BaseException) -> bytes:
-    with contextlib.suppress(ValueError, TypeError):
-        return packed(Answer(output=None, trouble=trouble_of(error)))
-    return json.dumps(None).encode()
+    return packed(Answer(output=None, trouble=trouble_of(error)))

@@ -101,9 +101,12 @@ class Nursery:
         if not order:
             return False
         seconds, memory, is_safe, has_files = ORDER.unpack(order)
-        life, channel, out = descriptors
-        walls = Walls(memory, seconds, os.getpid(), has_files, is_safe)
-        self._fork(walls, socket.socket(fileno=life), (channel, out))
+        held, channel, out = descriptors
+        walls, life = Walls(memory, seconds, os.getpid(), has_files, is_safe), socket.socket(fileno=held)
+        try:
+            self._fork(walls, life, (channel, out))
+        except OSError:  # no room for a folder or a process: the owner hears that there is no cell
+            life.close()
         os.close(channel)
         os.close(out)
         return True
@@ -115,8 +118,7 @@ class Nursery:
         began = time.monotonic()
         pid = os.fork()
         if pid == 0:
-            os.chdir(folder)
-            cell.live(walls, self._nothing, *given)
+            cell.live(walls, folder, (self._nothing, *given))
         one = Cell(pid, life, folder, began, began + walls.cpu)
         self._cells[pid] = one
         self._selector.register(life, selectors.EVENT_READ, one)
@@ -131,7 +133,8 @@ class Nursery:
                 os.kill(pid, signal.SIGKILL)  # an orphan of a cell without walls
 
     def _bury(self, one: Cell, status: int) -> None:
-        one.kill(one.why)  # others of its group
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(one.pid, signal.SIGKILL)  # others of its group
         seconds = time.monotonic() - one.began
         self._selector.unregister(one.life)
         shutil.rmtree(one.folder, ignore_errors=True)
