@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from headrace.engine import history, turns
 from headrace.engine.beginning import Beginning, begin
-from headrace.engine.control import cancel_all, resume_run, to_children
+from headrace.engine.control import cancel_all, flat, resume_one, to_below
 from headrace.engine.pinning import choose, require_kept
 from headrace.engine.program import Engine, Program
 from headrace.engine.release import release_within
@@ -31,11 +32,31 @@ async def retry_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
     """Runs the failed and the cancelled part of an ended run again; completed tasks stay.
 
     Also those of a paused run, which has not ended: then it goes on, whether it runs for a task or not.
-    Raises NotFound, and WrongState for a run that has not failed or been cancelled, that was compensated,
-    that a node ended, or whose task knows of its end.
+    So do paused runs below it: those that failed run their failed part again, the others are resumed. Where
+    only these failed, it is for them that this run is retried. Raises NotFound, and WrongState for a run that
+    has not failed or been cancelled, that was compensated, that a node ended, or whose task knows of its end.
     """
-    dispatches = await engine.db.transact(partial(_retry, engine, run_id))
-    return dispatches + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
+    refused, dispatches = None, list[Dispatch]()
+    try:
+        dispatches = await _retry_one(engine, run_id)
+    except NothingToRetry as error:
+        refused = error
+    below = await to_below(engine, run_id, RunStatus.PAUSED, _retry_one)
+    if refused is not None:
+        if not below:
+            raise refused
+        with suppress(WrongState):  # it runs
+            dispatches = await resume_one(engine, run_id)
+    resumed = await to_below(engine, run_id, RunStatus.PAUSED, resume_one)
+    return dispatches + flat(below) + flat(resumed)
+
+
+class NothingToRetry(WrongState):
+    """Nothing of the run itself failed or was cancelled; of those below it, something may have been."""
+
+
+async def _retry_one(engine: Engine, run_id: UUID) -> list[Dispatch]:
+    return await engine.db.transact(partial(_retry, engine, run_id))
 
 
 async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
@@ -57,7 +78,7 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
         await require_kept(tx, run_id, program.project)
     what = reopening(plan, tasks)
     if what.is_nothing:
-        raise WrongState("There is nothing to run again: no task failed or was cancelled")
+        raise NothingToRetry("There is nothing to run again: no task failed or was cancelled")
     if run.parent is not None and run.status in RUN_ENDED:
         await keeping.take_back(tx, run_id)
     opened = await open_again(tx, run, program, what)
@@ -85,7 +106,9 @@ async def _require_retryable(tx: Tx, run: runs.LockedRun, compensations: Sequenc
     if run.status not in RUN_ENDED and run.phase != "main":
         raise WrongState("The run is ending: its compensations or `finally` nodes are under way")
     if run.status not in RUN_REOPENS:
-        raise WrongState(f"Only a failed, cancelled or paused run can be retried: this one is {run.status}")
+        raise NothingToRetry(
+            f"Only a failed, cancelled or paused run can be retried: this one is {run.status}"
+        )
     if TaskStatus.COMPLETED in compensations or TaskStatus.FAILED in compensations:
         raise WrongState("The run was compensated: start a rerun instead")
     if await again.endings(tx, run.id):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from uuid import UUID
 
 from headrace.engine import ending, history
@@ -97,58 +98,76 @@ async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
 
 
 async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> list[Dispatch]:
-    """Holds all that has not begun, also in the runs of its children; what runs finishes.
+    """Holds all that has not begun, also in the runs below it; what runs finishes.
 
     Nothing follows until the run is resumed. Raises NotFound, and WrongState for a run that is not running.
     """
+    pause_one = partial(_pause_one, reason)
+    dispatches = await pause_one(engine, run_id)
+    return dispatches + flat(await to_below(engine, run_id, RunStatus.RUNNING, pause_one))
 
+
+async def _pause_one(reason: str, engine: Engine, run_id: UUID) -> list[Dispatch]:
     async def work(tx: Tx) -> list[Dispatch]:
         run = await _lock(tx, run_id)
         if run.status is not RunStatus.RUNNING:
             raise WrongState(f"The run is {run.status}")
         return await pause(tx, run, reason)
 
-    dispatches = await engine.db.transact(work)
-    return dispatches + await to_children(
-        engine, run_id, RunStatus.RUNNING, partial(pause_run, reason=reason)
-    )
+    return await engine.db.transact(work)
 
 
 async def resume_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
-    """Lets a paused run go on, with its children. What is due is woken by the next tick; one that a failure
+    """Lets a paused run go on, with those below it. What is due is woken by the next tick; one that a failure
     paused when nothing else was left to do ends now.
 
-    Raises NotFound, and WrongState for a run that is not paused. One whose children still are, because a
-    process died over an earlier resume, counts as paused.
+    Raises NotFound, and WrongState for a run that is not paused. One below which others are counts as paused.
     """
+    refused, dispatches = None, list[Dispatch]()
+    try:
+        dispatches = await resume_one(engine, run_id)
+    except WrongState as error:
+        refused = error
+    below = await to_below(engine, run_id, RunStatus.PAUSED, resume_one)
+    if refused is not None and not below:
+        raise refused
+    return dispatches + flat(below)
 
-    async def work(tx: Tx) -> list[Dispatch] | None:
+
+async def resume_one(engine: Engine, run_id: UUID) -> list[Dispatch]:
+    """Lets a paused run go on, but none below it. Raises as `resume_run`."""
+
+    async def work(tx: Tx) -> list[Dispatch]:
         run = await _lock(tx, run_id, is_ending_too=True)  # a node may have ended it since it was paused
-        return await _go_on(engine, tx, run) if run.status is RunStatus.PAUSED else None
+        if run.status is not RunStatus.PAUSED:
+            raise WrongState("The run is not paused")
+        return await _go_on(engine, tx, run)
 
-    gone_on = await engine.db.transact(work)
-    if gone_on is None and not await _children(engine, run_id, RunStatus.PAUSED):
-        raise WrongState("The run is not paused")
-    return (gone_on or []) + await to_children(engine, run_id, RunStatus.PAUSED, resume_run)
+    return await engine.db.transact(work)
 
 
-async def to_children(
+async def to_below(
     engine: Engine,
     run_id: UUID,
     status: RunStatus,
     act: Callable[[Engine, UUID], Awaitable[list[Dispatch]]],
-) -> list[Dispatch]:
-    """Does the same to the children that stand so; each has a transaction of its own."""
-    dispatches: list[Dispatch] = []
-    for child in await _children(engine, run_id, status):
-        with suppress(WrongState):  # it has ended, or somebody was quicker
-            dispatches += await act(engine, child)
-    return dispatches
+) -> dict[UUID, list[Dispatch]]:
+    """Does the same to the runs below that stand so, the upper ones first, each in a transaction of its own.
 
-
-async def _children(engine: Engine, run_id: UUID, status: RunStatus) -> list[UUID]:
+    Returns what follows from each; those that refused are not among them.
+    """
     async with engine.db.transaction() as tx:
-        return await run_reading.active_children(tx, run_id, status)
+        below = await run_reading.active_below(tx, run_id, status)
+    done: dict[UUID, list[Dispatch]] = {}
+    for one in below:
+        with suppress(WrongState):  # it has ended, or somebody was quicker
+            done[one] = await act(engine, one)
+    return done
+
+
+def flat(done: Mapping[UUID, Sequence[Dispatch]]) -> list[Dispatch]:
+    """All that follows."""
+    return [*chain.from_iterable(done.values())]
 
 
 async def _lock(tx: Tx, run_id: UUID, is_ending_too: bool = False) -> LockedRun:

@@ -117,15 +117,23 @@ async def paused_among(tx: Tx, run_ids: Sequence[UUID]) -> frozenset[UUID]:
     return frozenset(row.id for row in rows)
 
 
-async def active_children(tx: Tx, run_id: UUID, status: RunStatus) -> list[UUID]:
-    """The runs that stand so and for which a task of this run waits."""
-    rows = await tx.fetch(
-        "SELECT id FROM workflow_runs WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL"
-        " AND NOT is_reported AND status = $2 ORDER BY id",
-        run_id,
-        status.value,
-    )
-    return [row.id for row in rows]
+# That they have not ended is not asked: in an empty database PostgreSQL would plan it over all that have not.
+_ACTIVE_BELOW = """
+WITH RECURSIVE below AS (
+  SELECT id, status, depth FROM workflow_runs
+  WHERE parent_run_id = $1 AND parent_run_id IS NOT NULL AND NOT is_reported
+  UNION ALL
+  SELECT r.id, r.status, r.depth
+  FROM below JOIN workflow_runs r ON r.parent_run_id = below.id AND r.parent_run_id IS NOT NULL
+  WHERE NOT r.is_reported
+)
+SELECT id FROM below WHERE status = $2 ORDER BY depth, id
+"""
+
+
+async def active_below(tx: Tx, run_id: UUID, status: RunStatus) -> list[UUID]:
+    """The runs that stand so and for which a task of this run waits, directly or not; upper ones first."""
+    return [row.id for row in await tx.fetch(_ACTIVE_BELOW, run_id, status.value)]
 
 
 _MATCHING = """

@@ -13,7 +13,7 @@ from headrace.graph.decide import Ended
 from headrace.graph.ids import TaskId
 from headrace.graph.join import Tally
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.graph.states import TaskStatus
+from headrace.graph.states import RunStatus, TaskStatus
 from headrace.store import (
     asking,
     claims,
@@ -22,6 +22,7 @@ from headrace.store import (
     recovery,
     releases,
     results,
+    run_reading,
     runs,
     shortcut,
     signals,
@@ -175,6 +176,10 @@ HOT: dict[str, tuple[Act, set[str]]] = {
     "events": (
         lambda tx: events.after(tx, RUN, Cursor()),
         {"workflow_events_run_id_id_idx"},
+    ),
+    "active_below": (
+        lambda tx: run_reading.active_below(tx, NOBODY, RunStatus.PAUSED),
+        {"workflow_runs_children_idx"},
     ),
     "lock_to_delete": (lambda tx: deletions.lock(tx, [NOBODY]), {"workflow_runs_pkey(id)"}),
     "kin": (
