@@ -159,10 +159,15 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_TASKS",
         description="Folders whose files a worker imports for their activities, comma separated.",
     )
+    activities: str = Field(
+        "",
+        validation_alias="HEADRACE_ACTIVITIES",
+        description="The only activities that a worker process offers, comma separated; else all it finds.",
+    )
     projects: str = Field(
-        "default",
+        "*",
         validation_alias="HEADRACE_PROJECTS",
-        description="The projects that a worker process serves, comma separated.",
+        description="The projects that a worker process serves, comma separated; * for all.",
     )
     worker_id: str = Field(
         "",
@@ -200,9 +205,24 @@ class Settings(BaseSettings):
         return tuple(Path(one.strip()) for one in self.tasks.split(",") if one.strip())
 
     @cached_property
+    def activity_names(self) -> tuple[str, ...]:
+        """The only activities that a worker process offers; none: all that it finds."""
+        return tuple(filter(None, (one.strip() for one in self.activities.split(","))))
+
+    @cached_property
     def project_names(self) -> tuple[str, ...]:
-        """The projects that a worker process serves."""
-        return tuple(filter(None, (one.strip() for one in self.projects.split(","))))
+        """The projects that a worker process serves by name; of one that serves all, the default one."""
+        names = tuple(one for one in self._listed_projects if one != "*")
+        return names or (("default",) if self.serves_all_projects else ())
+
+    @property
+    def serves_all_projects(self) -> bool:
+        """Whether a worker process serves every project, also those that are new."""
+        return "*" in self._listed_projects
+
+    @property
+    def _listed_projects(self) -> list[str]:
+        return [one.strip() for one in self.projects.split(",") if one.strip()]
 
     @property
     def own_api(self) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
@@ -48,7 +48,8 @@ _log = Log(__name__)
 class ConcurrentWorker(RegisteredWorker):
     """Runs up to `slots` jobs at once: the lane's in the lane, any others as RQ would.
 
-    queues: while one holds jobs, none is taken from those after it. `serve_also` adds those of other projects.
+    queues: while one holds jobs, none is taken from those after it. others: those of other projects, which
+    take turns with them; nobody listens on these, so `look_again` must be called when one was filled.
     connection: its socket timeout must be longer than 2 s. threads: for synchronous functions outside it.
     grace: seconds that running jobs have left to end after `request_stop`.
     """
@@ -67,8 +68,10 @@ class ConcurrentWorker(RegisteredWorker):
         threads: int,
         name: str | None = None,
         grace: float = 10.0,
+        others: Iterable[Sequence[str]] = (),
     ) -> None:
-        super().__init__(queues, connection, name, self._heard_command)
+        rota = Rota(queues, *others)
+        super().__init__(rota.queues, connection, name, self._heard_command)
         self._slots, self._grace = slots, grace
         self._lane = lane
         self._running = RunningJobs(lane, threads, self._on_end)
@@ -76,10 +79,10 @@ class ConcurrentWorker(RegisteredWorker):
         self._ended: list[Ended] = []  # plain successes, for the next exchange
         self._recorded: dict[str, ClaimedJob] = {}  # all other ends, while a thread records them
         self._recording: set[asyncio.Task[None]] = set()
-        self._exchange = Exchange(connection, Keys(Rota(queues), self.name))
+        self._exchange = Exchange(connection, Keys(rota, self.name))
         # RQ's and redis-py's calls block, so none is made on the loop.
         self._redis = ThreadPoolExecutor(1, thread_name_prefix="rq-redis")
-        self._listener = QueueListener(connection, self.queue_keys(), self._be_ready)
+        self._listener = QueueListener(connection, self.queue_keys()[: len(queues)], self._be_ready)
         self._recorders = ThreadPoolExecutor(_RECORDERS, thread_name_prefix="rq-record")
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()  # a queue may hold jobs, or it is time to go
@@ -126,10 +129,7 @@ class ConcurrentWorker(RegisteredWorker):
         self._wake.set()
 
     async def serve_also(self, queues: Sequence[str]) -> None:
-        """Takes jobs of one more project. queues: as many as the first ones had. Raises RedisError.
-
-        Nobody listens on these: `look_again` says that one of them may hold jobs.
-        """
+        """Takes jobs of one more project, whose queues are like `others`. Raises RedisError."""
         await self._in(self._redis, self.join, queues)
         await self._in(self._redis, self._exchange.keys.rota.add, queues)
         self._be_ready()

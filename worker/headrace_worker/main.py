@@ -17,16 +17,16 @@ from headrace import config, log
 from headrace.activities.registry import REGISTRY
 from headrace.config import Settings
 from headrace.engine.lacking import declare
-from headrace.errors import InvalidSettings, StoreUnavailable
-from headrace.graph.project import is_project
+from headrace.errors import StoreUnavailable
 from headrace.log import Log
 from headrace.queues.connection import connect_async
-from headrace.queues.live import TasksStopped, subscribe
-from headrace.queues.names import DEPENDENCIES, QUEUES, TASK_QUEUES
+from headrace.queues.live import FILLED, STOPS, Connected, QueueFilled, TasksStopped, subscribe
+from headrace.queues.names import DEPENDENCIES, task_queues
 from headrace.store import workers
 from headrace_worker.beside import BesideTheQueues
 from headrace_worker.concurrent_worker import ConcurrentWorker
 from headrace_worker.dependency_lane import DependencyLane
+from headrace_worker.projects import Projects, listed, require_projects
 from headrace_worker.runtime import Runtime, open_runtime, patiently
 from headrace_worker.task_lane import TaskLane
 from headrace_worker.ticker import tick_for_ever
@@ -43,19 +43,10 @@ def run() -> None:
     """Works until SIGTERM or SIGINT. Raises InvalidSettings."""
     settings = config.load()
     log.configure(settings.log_level, settings.log_json)
-    _require_projects(settings)
+    require_projects(settings)
     for name in config.unknown_names():
         _log.warning("unknown_setting", f"{name} is no setting of Headrace")
     uvloop.run(work(settings))
-
-
-def _require_projects(settings: Settings) -> None:
-    bad = [name for name in settings.project_names if not is_project(name)]
-    if bad or not settings.project_names:
-        raise InvalidSettings(
-            f"HEADRACE_PROJECTS: '{settings.projects}' is no list of projects; a name has letters, digits,"
-            " '.', '_' and '-', at most 100"
-        )
 
 
 async def work(settings: Settings) -> None:
@@ -63,9 +54,12 @@ async def work(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         lane = TaskLane(runtime)
         tasks, dependencies = _lanes(runtime, lane)
+        projects = Projects(runtime, tasks)
         stopping = asyncio.Event()
         _stop_on_signals(tasks, stopping)
-        await patiently(lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime))))
+        await patiently(
+            lambda: runtime.engine.db.transact(partial(workers.register, worker=_row(runtime, projects)))
+        )
         await _announce(runtime)
         lane.open(BesideTheQueues(tasks, dependencies))
         chores = [
@@ -73,7 +67,8 @@ async def work(settings: Settings) -> None:
             for chore in (
                 tick_for_ever(runtime),
                 _beat(runtime, lane),
-                _hear_stops(runtime, lane),
+                _hear_news(runtime, lane, projects),
+                projects.look_for_ever(),
                 _say_stopping(runtime, stopping),
                 lane.counting.tell_for_ever(runtime.engine.db),
             )
@@ -96,7 +91,8 @@ async def _serve(tasks: ConcurrentWorker, dependencies: ConcurrentWorker) -> Non
 def _lanes(runtime: Runtime, lane: TaskLane) -> tuple[ConcurrentWorker, ConcurrentWorker]:
     settings, name = runtime.settings, runtime.worker_id.hex
     tasks = ConcurrentWorker(
-        TASK_QUEUES,
+        task_queues(settings.project_names[0]),
+        others=[task_queues(project) for project in settings.project_names[1:]],
         connection=runtime.redis,
         lane=lane,
         slots=settings.worker_concurrency,
@@ -127,16 +123,16 @@ def _stop_on_signals(tasks: ConcurrentWorker, stopping: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def _row(runtime: Runtime) -> workers.NewWorker:
+def _row(runtime: Runtime, projects: Projects) -> workers.NewWorker:
     host, pid = socket.gethostname(), os.getpid()
     return workers.NewWorker(
         id=runtime.worker_id,
-        name=f"{host}-{pid}",
+        name="+".join([*runtime.settings.activity_names, f"{host}-{pid}"]),
         host=host,
         pid=pid,
-        queues=QUEUES,
+        queues=projects.queues,
         concurrency=runtime.settings.worker_concurrency,
-        projects=runtime.settings.project_names,
+        projects=listed(runtime.settings),
         versions=versions(),
     )
 
@@ -170,12 +166,23 @@ async def _beat(runtime: Runtime, lane: TaskLane) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-async def _hear_stops(runtime: Runtime, lane: TaskLane) -> None:
-    """Stops the code of cancelled tasks at once; what is not heard, the next renewal tells."""
-    async with connect_async(runtime.urls.redis) as connection, aclosing(subscribe(connection)) as news:
+async def _hear_news(runtime: Runtime, lane: TaskLane, projects: Projects) -> None:
+    """Stops the code of cancelled tasks at once; what is not heard, the next renewal tells.
+
+    Begins at once with what was queued for projects on whose queues nobody blocks.
+    """
+    async with (
+        connect_async(runtime.urls.redis) as connection,
+        aclosing(subscribe(connection, (STOPS, FILLED))) as news,
+    ):
         async for one in news:
-            if isinstance(one, TasksStopped):
-                lane.stop_tasks(one.tasks, one.grace)
+            match one:
+                case TasksStopped(tasks, grace):
+                    lane.stop_tasks(tasks, grace)
+                case QueueFilled(queue):
+                    await projects.filled(queue)
+                case Connected():
+                    await projects.missed_news()
 
 
 async def _leave(runtime: Runtime, lane: TaskLane, chores: list[asyncio.Task[None]]) -> None:

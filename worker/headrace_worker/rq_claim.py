@@ -28,6 +28,7 @@ from rq.utils import now, utcformat
 from headrace.graph.json_types import JsonValue
 from headrace.queues.records import HEARTBEAT_TTL
 from headrace.queues.scripts import Script, execute
+from headrace_worker.rota import Rota
 
 Call: TypeAlias = tuple[str, list[JsonValue]]
 _Hash: TypeAlias = dict[bytes, bytes]
@@ -37,9 +38,9 @@ _Row: TypeAlias = tuple[bytes, bytes, bytes, list[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What one worker works with in Redis. queues: their names, in the order in which it empties them."""
+    """What one worker works with in Redis. rota: the names of its queues."""
 
-    queues: tuple[str, ...]
+    rota: Rota
     worker_name: str
 
     @property
@@ -162,12 +163,13 @@ class ClaimAnswer(NamedTuple):
     jobs: list[ClaimedJob]
 
 
-# Says that the worker lives, and empties one queue before it looks into the next. An id whose hash is gone
-# was deleted, in the dashboard or by a withdrawal: it is dropped.
+# Says that the worker lives, and empties one queue before it looks into the next; of several projects, those
+# of one rank before the next, in equal shares of the free slots. An id whose hash is gone was deleted, in
+# the dashboard or by a withdrawal: it is dropped.
 CLAIM = Script("""
 local worker = KEYS[1]
 local wanted, text, seconds = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local name, ttl, prefix = ARGV[4], ARGV[5], ARGV[6]
+local name, ttl, prefix, width = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 local registered, suspended = redis.call('HEXISTS', worker, 'birth'), redis.call('EXISTS', KEYS[2])
 local claimed = {}
 if registered == 1 then
@@ -194,12 +196,36 @@ local function take(ids, queue)
     end
   end
 end
-for i = 7, #ARGV do
-  while #claimed < wanted do
-    local ids = redis.call('LPOP', 'rq:queue:' .. ARGV[i], wanted - #claimed)
-    if not ids then break end
-    take(ids, ARGV[i])
+-- Which of the queues hold jobs; with one project, taking them finds out.
+local function filled(first)
+  if width == 1 then return {ARGV[first]} end
+  local found, last = {}, first + width - 1
+  for from = first, last, 1000 do
+    local some = {}
+    for i = from, math.min(from + 999, last) do some[#some + 1] = 'rq:queue:' .. ARGV[i] end
+    if redis.call('EXISTS', unpack(some)) > 0 then
+      for i = from, from + #some - 1 do found[#found + 1] = ARGV[i] end
+    end
   end
+  return found
+end
+local function share_out(queues)
+  while #queues > 0 and #claimed < wanted do
+    local share, left = math.max(1, math.floor((wanted - #claimed) / #queues)), {}
+    for _, queue in ipairs(queues) do
+      local most = math.min(share, wanted - #claimed)
+      local ids = most > 0 and redis.call('LPOP', 'rq:queue:' .. queue, most)
+      if ids then
+        take(ids, queue)
+        if #ids == most then left[#left + 1] = queue end
+      end
+    end
+    queues = left
+  end
+end
+for first = 8, #ARGV, width do
+  if #claimed == wanted then break end
+  share_out(filled(first))
 end
 if #claimed > 0 then
   redis.call('HSET', worker, 'state', 'busy', 'current_job', claimed[1][1], 'current_job_working_time', 0)
@@ -235,8 +261,8 @@ def add_claim(pipeline: Pipeline, keys: Keys, wanted: int, prefix: str) -> None:
     """Adds a claim of up to `wanted` jobs. prefix: 24 hex digits of this claim alone, to name executions."""
     moment = now()
     text, seconds = utcformat(moment), moment.timestamp()
-    values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix)
-    CLAIM.add(pipeline, [keys.worker, WORKERS_SUSPENDED], [*values, *keys.queues])
+    values = (wanted, text, seconds, keys.worker_name, HEARTBEAT_TTL, prefix, keys.rota.width)
+    CLAIM.add(pipeline, [keys.worker, WORKERS_SUSPENDED], [*values, *keys.rota.by_rank()])
 
 
 def read_claim(answer: tuple[int, int, list[_Row]], connection: Redis) -> ClaimAnswer:
@@ -250,13 +276,14 @@ def lost_claims(connection: Redis, keys: Keys, prefix: str, known: Iterable[str]
 
     prefix: with which all its execution ids start. known: the started entries that it does know.
     """
+    queues = keys.rota.queues
     with connection.pipeline(transaction=False) as pipeline:
-        for queue in keys.queues:
+        for queue in queues:
             pipeline.zrange(f"rq:wip:{queue}", 0, -1)
         found = pipeline.execute()
     mine = [
         (queue, *_split(entry))
-        for queue, entries in zip(keys.queues, found, strict=True)
+        for queue, entries in zip(queues, found, strict=True)
         for entry in sorted({entry.decode() for entry in entries}.difference(known))
         if _split(entry)[1].startswith(prefix)
     ]

@@ -79,6 +79,7 @@ class Exchange:
 
         not_plain, *claim = execute(self._connection, (ADOPT, WRITE_DOWN, FINISH, CLAIM), fill)[replies:]
         answer = read_claim(claim[0], self._connection) if claim else ClaimAnswer(True, False, [])
+        self.keys.rota.served(job.queue for job in answer.jobs)
         executions = frozenset(execution.decode() for execution in not_plain)
         return Answer(executions, lost + answer.jobs, answer.registered, answer.suspended)
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from redis import Redis
 from redis.client import Pipeline, PubSub, PubSubWorkerThread
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
 from rq.command import parse_payload
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.worker import WorkerStatus
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from headrace.graph.json_types import JsonObject
 from headrace.log import Log
@@ -76,6 +77,21 @@ class RegisteredWorker(SimpleWorker):
         if not self.connection.hexists(self.key, "birth"):
             self.connection.delete(self.key)  # counters, perhaps, of a job that ended since
             self.register_birth()  # type: ignore[no-untyped-call]
+
+    def join(self, queues: Sequence[str]) -> None:
+        """Works for these queues, too. Raises RedisError; then it may be called again."""
+        known = set(self.queue_names())
+        added = [
+            Queue(name, self.connection, serializer=JSONSerializer) for name in queues if name not in known
+        ]
+        if added and self.connection.hexists(self.key, "birth"):
+            names = [*self.queue_names(), *(one.name for one in added)]
+            with self.connection.pipeline() as pipeline:
+                pipeline.hset(self.key, "queues", ",".join(names))
+                for one in added:
+                    pipeline.sadd(WORKERS_BY_QUEUE_KEY % one.name, self.key)
+                pipeline.execute()
+        self.queues = [*self.queues, *added]
 
     def leave(self) -> None:
         """Takes the worker out of RQ's lists; without Redis, its keys expire."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from headrace.errors import HeadraceError
+from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT
 from headrace.local.child import Child, Terms
 from headrace.local.places import Place, RunningWorker, Wish, missing, superfluous
 from headrace.log import Log
@@ -185,10 +186,15 @@ class Supervisor:
             if place.worker is None and place.start_at <= now:
                 self._start_in(place)
 
+    def _projects(self, place: Place) -> str:
+        """The default project's workers serve all the others, too, unless they were told to keep to it."""
+        is_alone = place.project != DEFAULT_PROJECT or self._env.get(PROJECTS) == DEFAULT_PROJECT
+        return place.project if is_alone else EVERY_PROJECT
+
     def _start_in(self, place: Place) -> None:
         worker_id = uuid.uuid4().hex
         try:
-            env = self._env | {WORKER_ID: worker_id, PROJECTS: place.project}
+            env = self._env | {WORKER_ID: worker_id, PROJECTS: self._projects(place)}
             child = Child(self._command, env, self._terms)
         except (HeadraceError, OSError) as error:
             log.warning("start", "a worker could not be started", error=str(error))

@@ -14,7 +14,7 @@ from rq import Queue
 
 from headrace.graph.dispatch import Dispatch, Release, RunTask, Stop, Withdraw
 from headrace.queues.connection import answering
-from headrace.queues.live import publish_stops
+from headrace.queues.live import FILLED, publish_stops
 from headrace.queues.records import PUSH, JobRecord, push_values, record_of
 from headrace.queues.scripts import Script, execute
 
@@ -110,7 +110,7 @@ def _enqueue(pipeline: Pipeline, jobs: Sequence[JobRecord]) -> None:
     for job in jobs:
         by_queue.setdefault(job.queue, []).append(job)
     for queue, its_jobs in by_queue.items():
-        PUSH.add(pipeline, [_key(queue), Queue.redis_queues_keys], push_values(queue, its_jobs))
+        PUSH.add(pipeline, [_key(queue), Queue.redis_queues_keys, FILLED], push_values(queue, its_jobs))
 
 
 def _key(queue: str) -> str:

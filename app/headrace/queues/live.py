@@ -6,7 +6,7 @@ News may get lost (nobody keeps it), so nothing may depend on it alone: it only 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RUNS = "headrace:runs"
 STOPS = "headrace:stops"
+FILLED = "headrace:queues"
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 3.0
@@ -49,11 +50,18 @@ class TasksStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueFilled:
+    """This queue was empty and holds a job. Not said of the default project's: workers listen on those."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """Listening starts here, for the first time or again: what was said before was missed."""
 
 
-News: TypeAlias = RunsChanged | TasksStopped | Connected
+News: TypeAlias = RunsChanged | TasksStopped | QueueFilled | Connected
 
 
 def publish_runs(connection: redis.Redis, runs: Iterable[UUID]) -> None:
@@ -73,13 +81,15 @@ def _publish(connection: redis.Redis, channel: str, ids: Iterable[UUID | TaskId]
             connection.publish(channel, before + text)
 
 
-async def subscribe(connection: redis.asyncio.Redis) -> AsyncGenerator[News, None]:
+async def subscribe(
+    connection: redis.asyncio.Redis, channels: Sequence[str] = (RUNS, STOPS)
+) -> AsyncGenerator[News, None]:
     """Listens for ever, also across restarts of Redis. To stop, close the generator (`aclosing`)."""
     pause = _FIRST_PAUSE
     while True:
         try:
             async with aclosing(connection.pubsub()) as pubsub:
-                await pubsub.subscribe(RUNS, STOPS)
+                await pubsub.subscribe(*channels)
                 pause = _FIRST_PAUSE
                 yield Connected()
                 async for news in _received(pubsub):
@@ -101,6 +111,8 @@ async def _received(pubsub: PubSub) -> AsyncIterator[News]:
 def _read(channel: bytes, data: bytes) -> News | None:
     """Anybody may publish on the channel: what is no news of ours is passed over."""
     try:
+        if channel.decode() == FILLED:
+            return QueueFilled(data.decode())
         grace, _, names = data.decode().rpartition(";")
         ids = names.split(",")
         if channel.decode() == RUNS:

@@ -98,7 +98,7 @@ for i = 5, #ARGV, 6 do
 end
 redis.call('SADD', KEYS[2], queue)
 local depth = redis.call('RPUSH', queue, unpack(ids))
-if depth == #ids and name:find('--', 1, true) then redis.call('PUBLISH', 'headrace:queues', name) end
+if depth == #ids and name:find('--', 1, true) then redis.call('PUBLISH', KEYS[3], name) end
 return depth
 """
 )

@@ -119,6 +119,11 @@ def _values(worker: NewWorker, state: str) -> tuple[object, ...]:
     )
 
 
+async def set_queues(tx: Tx, worker_id: UUID, queues: Sequence[str]) -> None:
+    """Says from which queues a worker takes jobs."""
+    await tx.fetch("UPDATE workflow_workers SET queues = $2 WHERE id = $1", worker_id, list(queues))
+
+
 async def heartbeat(tx: Tx, worker_id: UUID, load: Load) -> None:
     """Says that a worker lives. One that was taken for dead is running again."""
     await tx.fetch(

@@ -96,7 +96,7 @@ def test_each_project_has_its_workers_and_each_start_is_told(tmp_path: Path) -> 
         scene.owner.wants(2)
         scene.owner.wants(1, "shop")
         eventually(lambda: scene.is_running(3))
-        assert scene.projects() == ["default", "default", "shop"]
+        assert scene.projects() == ["*", "*", "shop"]
         told = [scene.starts.get(timeout=1) for _ in range(3)]
         assert {one.worker_id: one.pid for one in told} == scene.supervisor.pids()
         scene.owner.wants(0)
@@ -117,7 +117,7 @@ def test_a_new_generation_replaces_the_processes_of_its_project_only(tmp_path: P
         scene.owner.wants(2, "shop", generation=1)
         eventually(lambda: len(before.keys() & scene.supervisor.pids().keys()) == 1)
         eventually(lambda: scene.is_running(3))
-        assert scene.projects() == ["default", "shop", "shop"]
+        assert scene.projects() == ["*", "shop", "shop"]
         eventually(lambda: sum(map(is_gone, before.values())) == 2)
     assert scene.deaths.empty()
 

@@ -13,6 +13,7 @@ from headrace.queues.broker import Broker
 from headrace.queues.inspect import queue_depths
 from headrace.queues.names import TASKS
 from headrace.queues.records import record_of
+from headrace_worker.rota import Rota
 from headrace_worker.rq_claim import ClaimedJob, Keys
 from headrace_worker.rq_exchange import Answer, Exchange, Request
 from headrace_worker.rq_finish import Ended
@@ -27,7 +28,7 @@ QUEUES = "rq:queues"
 def an_exchange(connection: Redis) -> Exchange:
     connection.sadd(QUEUES, f"rq:queue:{TASKS}")
     connection.hset("rq:worker:one", "birth", "2026-01-01")
-    return Exchange(connection, Keys((TASKS,), "one"))
+    return Exchange(connection, Keys(Rota((TASKS,)), "one"))
 
 
 def say(

@@ -15,6 +15,7 @@ from rq.utils import now
 from headrace.queues.connection import connect
 from headrace.queues.inspect import live_job_ids, queue_depths, rq_workers
 from headrace.queues.records import HEARTBEAT_TTL
+from headrace_worker.rota import Rota
 from headrace_worker.rq_claim import Keys, renew
 from headrace_worker.rq_exchange import Exchange, Request
 from headrace_worker.rq_finish import Ended
@@ -46,7 +47,7 @@ async def test_a_killed_process_loses_no_job(server: RedisProcess, connection: R
 async def test_what_a_killed_worker_had_claimed_is_found_abandoned(connection: Redis) -> None:
     """Recovery itself is RQ's: the entries' time runs out, and any worker's maintenance fails them."""
     job = enqueue(connection)
-    dead = Exchange(connection, Keys((QUEUE,), "dead"))
+    dead = Exchange(connection, Keys(Rota((QUEUE,)), "dead"))
     connection.hset("rq:worker:dead", "birth", "once")
     assert dead.run(Request([], [], 1, "idle", None, None)).jobs[0].job.id == job.id
     (entry,) = connection.zrange(f"rq:wip:{QUEUE}", 0, -1)
@@ -229,7 +230,7 @@ async def test_a_record_that_breaks_half_way_counts_a_retry_once(
 
 async def test_a_heartbeat_that_comes_too_late_revives_nothing(connection: Redis) -> None:
     job = enqueue(connection)
-    keys = Keys((QUEUE,), "one")
+    keys = Keys(Rota((QUEUE,)), "one")
     exchange = Exchange(connection, keys)
     connection.hset(keys.worker, "birth", "once")
     (claimed,) = exchange.run(Request([], [], 1, "idle", None, None)).jobs

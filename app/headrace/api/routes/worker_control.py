@@ -15,7 +15,7 @@ from headrace.engine import crews
 from headrace.engine.program import Engine
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
-from headrace.graph.project import is_project
+from headrace.graph.project import PROJECT_RULE, is_project
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 
@@ -103,7 +103,7 @@ async def _act(request: Request, house: House, act: _Act, done: str, seconds: fl
     if not isinstance(project, str) or not project:
         return JSONResponse({"error": "projectId is required"}, HTTPStatus.BAD_REQUEST)
     if not is_project(project):
-        text = "projectId may have letters, digits, '.', '_' and '-', at most 100"
+        text = f"projectId may have {PROJECT_RULE}"
         return JSONResponse({"error": text}, HTTPStatus.BAD_REQUEST)
     try:
         await act(house.engine, project, seconds)

@@ -13,7 +13,7 @@ from headrace.api.deps import PlainJson, Shared
 from headrace.api.schemas import Body, Model
 from headrace.engine import reading
 from headrace.graph.json_types import JsonValue
-from headrace.graph.project import DEFAULT_PROJECT, PROJECT_PATTERN
+from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT, PROJECT_PATTERN
 from headrace.store.worker_targets import set_target, targets
 from headrace.store.workers import Worker
 
@@ -105,7 +105,7 @@ async def list_workers(
     """The worker processes, one item each."""
     crew = await reading.crew(house.engine, include_ended=ended)
     alive = [worker for worker in crew.workers if worker.state == "running" and worker.is_healthy]
-    projects = sorted({project for worker in alive for project in worker.projects})
+    projects = sorted({project for worker in alive for project in worker.projects} - {EVERY_PROJECT})
     items = [WorkerOut.of(worker) for worker in crew.workers]
     return Workers(workers=projects, count=len(projects), desired=crew.desired, items=items)
 
