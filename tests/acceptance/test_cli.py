@@ -98,7 +98,7 @@ def test_a_definition_that_is_refused_is_explained(up: UpProcess, greeting: Path
 
 
 def test_lists_workers_and_queues(up: UpProcess) -> None:
-    workers = json.loads(up.cli("worker", "list", "--json").stdout)["items"]
+    workers = json.loads(up.cli("worker", "status", "--json").stdout)["items"]
     assert {worker["state"] for worker in workers} == {"running"}
     assert up.cli("worker", "check").returncode == 0
     assert "workflow-dependencies" in up.cli("queue", "list").stdout

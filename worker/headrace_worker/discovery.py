@@ -20,6 +20,7 @@ from traceback import format_exception
 from headrace.activities.declare import Place, imported_from
 from headrace.activities.loading import load_file
 from headrace.activities.registry import REGISTRY
+from headrace.errors import InvalidSettings
 from headrace.graph.json_types import JsonObject
 from headrace.log import Log
 
@@ -54,6 +55,20 @@ def discover(modules: Sequence[str] = (), folders: Sequence[Path] = ()) -> list[
     for folder in folders:
         loads += _files(folder.resolve())
     return [problem for load in loads if (problem := _attempt(load)) is not None]
+
+
+def offer_only(names: Sequence[str]) -> None:
+    """Forgets all activities but these; without names, none. Tasks of the others are for other processes.
+
+    Raises InvalidSettings when one of them was not found: nobody would ever run it.
+    """
+    known = [one.name for one in REGISTRY]
+    if unknown := [name for name in names if name not in known]:
+        there = f"no activity {', '.join(unknown)} was found here; there are {', '.join(known)}"
+        raise InvalidSettings(f"HEADRACE_ACTIVITIES: {there}")
+    for name in known if names else ():
+        if name not in names:
+            REGISTRY.forget(name)
 
 
 @dataclass(frozen=True, slots=True)

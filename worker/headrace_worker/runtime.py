@@ -23,7 +23,7 @@ from headrace.nodes.http import GuardedHttp
 from headrace.queues.broker import Broker
 from headrace.queues.connection import connect
 from headrace.store.db import Database
-from headrace_worker.discovery import LoadProblem, discover
+from headrace_worker.discovery import LoadProblem, discover, offer_only
 from headrace_worker.lanes import WorkerLanes
 
 T = TypeVar("T")
@@ -90,6 +90,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
     """Connects, and closes at the end. Raises InvalidSettings when a server's address is unknown."""
     urls = find_urls(settings)
     load_problems = discover(settings.task_module_names, settings.task_folders)
+    offer_only(settings.activity_names)
     db = Database(urls.database, pool_size)
     relaxed = Database(urls.database, pool_size, is_relaxed=True)
     redis = connect(urls.redis)

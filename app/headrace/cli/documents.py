@@ -18,12 +18,12 @@ from headrace.nodes.builtin import builtin
 
 STDIN = "-"
 _YAML = (".yaml", ".yml")
-_SUFFIXES = (".json", *_YAML)
+SUFFIXES = (".json", *_YAML)
 
 
 def is_definition(what: str) -> bool:
     """Whether it names a definition in a file or on stdin, and not a workflow that is stored."""
-    return what == STDIN or what.endswith(_SUFFIXES) or Path(what).is_file()
+    return what == STDIN or what.endswith(SUFFIXES) or Path(what).is_file()
 
 
 def read_definition(path: Path) -> JsonObject:

@@ -19,12 +19,13 @@ class ActiveVersion(_Answer):
 
 
 class Activity(_Answer):
-    """An activity in the list. active: of one that is stored."""
+    """An activity in the list. active: of one that is stored; source: of one that workers bring."""
 
     name: str
     origin: str
     used_by: list[str] = []
     active: ActiveVersion | None = None
+    source: str | None = None
 
 
 class Activities(_Answer):

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event
 from typing import Annotated
 
 import anyio
 import typer
 
-from headrace import config, log
+from headrace import config
+from headrace.cli import project_folder, worker_lines, worker_processes, worker_start
 from headrace.cli.answers import WorkerLine, WorkerList, read
 from headrace.cli.client import Client, open_client
 from headrace.cli.database import open_database
 from headrace.cli.errors import Exit
 from headrace.cli.options import AsJson, Url
-from headrace.cli.output import complain, print_json, print_table, say, show_time
-from headrace.cli.stack import interrupt_once
-from headrace.config import Settings
+from headrace.cli.output import complain, print_json, print_table, say, show_time, tell
 from headrace.errors import HeadraceError
 from headrace.graph.json_types import JsonValue
 from headrace.graph.project import DEFAULT_PROJECT
-from headrace.local.follow import following
 from headrace.store import workers
 from headrace.store.workers import Worker
 
@@ -38,45 +33,48 @@ _FRESH = timedelta(seconds=30)
 _COLUMNS = ("name", "host", "pid", "state", "projects", "running", "completed", "failed", "heartbeat")
 
 
-@app.command()
-def start(
-    follow: Annotated[
-        bool,
-        typer.Option("--follow", help="Run as many as projects want, and start again what dies."),
-    ] = False,
-    tasks: Annotated[
-        list[Path] | None,
-        typer.Option(help="A folder with your activities; may be given several times."),
-    ] = None,
-) -> None:
-    """Run one worker process here until SIGTERM or Ctrl-C; with --follow, all that are wanted.
-
-    Let one process follow for each database, beside no `headrace up`: each starts all that are wanted.
-    """
-    if tasks:  # workers read their settings from the environment, those that are followed, too
-        os.environ["HEADRACE_TASKS"] = ",".join(map(str, tasks))
-    if follow:
-        _follow(config.load())
-        return
-    # The worker takes this process over: its pid, signals and exit code are the command's own.
-    os.execv(sys.executable, [sys.executable, "-m", "headrace_worker"])
-
-
-def _follow(settings: Settings) -> None:
-    log.configure(settings.log_level, settings.log_json)
-    interrupt_once()
-    try:
-        with following(settings):
-            Event().wait()
-    except KeyboardInterrupt:
-        say("The workers have stopped")
+app.command("start")(worker_start.start)
+app.command("ps")(worker_processes.ps)
+app.command("killall")(worker_processes.killall)
 
 
 @app.command("list")
-def list_(url: Url = "", as_json: AsJson = False) -> None:
-    """List the worker processes."""
+def list_(
+    remote: Annotated[
+        bool, typer.Option("--remote", "-r", help="What the workers that run have told, not what is here.")
+    ] = False,
+    tasks: worker_start.Tasks = None,
+    workflows: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the workflows are that may use them.")
+    ] = project_folder.WORKFLOWS,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the activities that workers serve, and whether workflows use them: those of this folder."""
+    lines = worker_lines.remote(url) if remote else worker_lines.local(tasks or (), workflows)
+    if as_json:
+        print_json([line.as_json() for line in lines])
+    else:
+        print_table(worker_lines.COLUMNS, (line.row() for line in lines), worker_lines.NOTHING)
+
+
+@app.command()
+def status(url: Url = "", as_json: AsJson = False) -> None:
+    """List the worker processes of all machines, and what they do."""
     with open_client(url) as client:
         _print(client.get("/workers"), as_json)
+
+
+@app.command()
+def stop(
+    project: Annotated[str, typer.Option(help="Whose workers.")] = DEFAULT_PROJECT,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """Want no workers for a project any more: they finish or hand back what they do, and are gone."""
+    with open_client(url) as client:
+        answer = client.post("/workers/stop", {"projectId": project})
+    tell(answer, as_json, f"Workers stopped for project {project}")
 
 
 @app.command()
