@@ -89,7 +89,7 @@ class SandboxLane:
                 await self._nursery.close()
                 self._nursery = None
             if self._nursery is None:
-                self._nursery = await Nursery.start(self._support.javascript)
+                self._nursery = await Nursery.start(self._support.javascript, self._support.zones)
             return self._nursery
 
 

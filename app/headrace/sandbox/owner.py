@@ -60,13 +60,13 @@ class Nursery:
         self._folder = folder
 
     @classmethod
-    async def start(cls, javascript: str = "") -> Nursery:
-        """javascript: the file of the engine. Raises OSError."""
+    async def start(cls, javascript: str = "", zones: str = "") -> Nursery:
+        """javascript: the file of the engine. zones: a folder of time zones. Raises OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # the loop must not wait, and a nursery that does not listen is of no use
         folder = Path(tempfile.mkdtemp(prefix="headrace-cells-"))
         folder.chmod(0o711)  # cells are of another user, if this one is root
-        terms = Terms(owner=os.getpid(), folder=str(folder), javascript=javascript)
+        terms = Terms(owner=os.getpid(), folder=str(folder), javascript=javascript, zones=zones)
         try:
             return cls(await _started(terms, theirs.fileno()), ours, folder)
         except BaseException:

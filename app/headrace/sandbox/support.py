@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 from headrace.sandbox.cell import landlock, seccomp
 
@@ -12,12 +13,14 @@ from headrace.sandbox.cell import landlock, seccomp
 class SandboxSupport:
     """landlock: the version of the kernel's interface, 0 for none. seccomp: it filters system calls.
 
-    javascript: the file of the engine, '' where it is not installed.
+    javascript: the file of the engine, '' where it is not installed. zones: the folder of the time zones that
+    came with Python's packages, or ''.
     """
 
     landlock: int
     seccomp: bool
     javascript: str
+    zones: str = ""
 
     @property
     def is_safe(self) -> bool:
@@ -33,9 +36,11 @@ class SandboxSupport:
 
 def sandbox_support() -> SandboxSupport:
     """Asks the kernel; cheap enough to do each time."""
+    zones = importlib.util.find_spec("tzdata")
     engine = importlib.util.find_spec("_quickjs")
     return SandboxSupport(
         landlock=landlock.version(),
         seccomp=seccomp.is_supported(),
         javascript=(engine.origin or "") if engine else "",
+        zones=str(Path(zones.origin).parent / "zoneinfo") if zones and zones.origin else "",
     )

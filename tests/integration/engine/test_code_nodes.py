@@ -81,6 +81,7 @@ async def test_the_example(engine: Engine) -> None:
         ("open('note', 'w').write('kept'); result = open('note').read()", "kept"),
         ("result = 'a\\0b'", "ab"),
         ("import sys\nsys.stdout.close()\nresult = 1", 1),
+        ("from zoneinfo import ZoneInfo\nresult = str(ZoneInfo('Europe/Berlin'))", "Europe/Berlin"),
         ("import sys\nsys.stdout = None\nresult = 1", 1),
     ],
 )

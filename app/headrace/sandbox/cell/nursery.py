@@ -180,7 +180,7 @@ def main(argument: str) -> NoReturn:
     adopt_orphans()
     os.environ.clear()  # Python itself has put something there
     sys.path.pop()  # where this package came from
-    preloaded.load(terms["javascript"])
+    preloaded.load(terms["javascript"], terms["zones"])
     gc.freeze()  # a collection in a cell need not touch, and so copy, what is shared
     nursery = Nursery(woken, terms["folder"])
     nursery.run()

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+import zoneinfo
 from types import ModuleType
 
 JAVASCRIPT = "_quickjs"
@@ -29,13 +30,14 @@ _MODULES = """
 """
 
 
-def load(javascript: str) -> None:
-    """javascript: the file of the engine, or ''."""
+def load(javascript: str, zones: str) -> None:
+    """javascript: the file of the engine, or ''. zones: a folder of more time zones, or ''."""
     for name in _MODULES.split():
         with contextlib.suppress(ImportError):  # an interpreter may have been built without it
             importlib.import_module(name)
     if javascript:
         sys.modules[JAVASCRIPT] = _loaded(JAVASCRIPT, javascript)
+    zoneinfo.reset_tzpath([*zoneinfo.TZPATH, *([zones] if zones else [])])
 
 
 def _loaded(name: str, file: str) -> ModuleType:

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,5 +84,5 @@ def _address_space() -> int:
 
 
 def _readable() -> list[str]:
-    """Where the interpreter's own modules are: `-I -S` leaves no others on the path."""
-    return [folder for folder in sys.path if Path(folder).is_dir()]
+    """Where the interpreter's own modules are (`-I -S` leaves no others on the path), and the time zones."""
+    return [folder for folder in (*sys.path, *zoneinfo.TZPATH) if Path(folder).is_dir()]

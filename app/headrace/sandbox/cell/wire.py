@@ -21,11 +21,13 @@ class Terms(TypedDict):
     """How a nursery works.
 
     owner: the pid of who started it. folder: where its cells have theirs. javascript: the file of the engine.
+    zones: the folder of time zones, for machines that have none; '' for none.
     """
 
     owner: int
     folder: str
     javascript: str
+    zones: str
 
 
 class Request(TypedDict):
