@@ -45,6 +45,7 @@ async def set_debug(engine: Engine, run_id: UUID, debug: Debug) -> None:
     """
 
     async def work(tx: Tx) -> None:
+        await holds.change_breakpoints(tx, run_id)
         run = await _lock(tx, run_id)
         place = Place(run.program, await engine.programs.one(tx, run.program))
         await require_named(engine, tx, place, debug)

@@ -24,7 +24,7 @@ from headrace.graph.holding import Debug
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject
 from headrace.graph.outcome import Child, Spawned
-from headrace.store import batches, children, events
+from headrace.store import batches, children, events, holds
 from headrace.store.children import NewChild, ParentFacts
 from headrace.store.codec import dump_optional, size_of
 from headrace.store.db import Tx
@@ -117,9 +117,12 @@ NOTHING_BEGUN = Begun()
 
 
 async def lock_batches(tx: Tx, spawnings: Sequence[Spawning]) -> dict[TaskId, Batch]:
-    """Locks the batches that tasks had before, always before the tasks themselves."""
+    """Locks the batches that tasks had before, always before the tasks, and the breakpoints of their runs."""
+    if not spawnings:
+        return {}
     tasks = [one.task for one in spawnings]
-    return {one.task: one.batch for one in await batches.lock(tx, tasks)} if tasks else {}
+    await holds.keep_breakpoints(tx, {task.run_id for task in tasks})
+    return {one.task: one.batch for one in await batches.lock(tx, tasks)}
 
 
 async def spawn(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from headrace.graph.holding import Hold
@@ -70,6 +70,33 @@ async def at_breakpoints(tx: Tx, run_ids: Sequence[UUID]) -> dict[TaskId, str]:
     """The tasks of these runs that breakpoints hold, with their nodes."""
     rows = await tx.fetch(_AT_BREAKPOINTS, list(run_ids))
     return {TaskId(row.run_id, row.position): row.node_id for row in rows}
+
+
+_TREES = """
+WITH RECURSIVE up AS (
+  SELECT id, parent_run_id FROM workflow_runs WHERE id = ANY($1)
+  UNION
+  SELECT r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id
+), roots AS (
+  SELECT id FROM up WHERE NOT EXISTS (SELECT 1 FROM workflow_runs p WHERE p.id = up.parent_run_id) ORDER BY id
+)
+SELECT {lock}(hashtextextended('breakpoints in ' || id, 17)) FROM roots
+"""
+_SHARE = _TREES.format(lock="pg_advisory_xact_lock_shared")
+_OWN = _TREES.format(lock="pg_advisory_xact_lock")
+
+
+async def keep_breakpoints(tx: Tx, run_ids: Collection[UUID]) -> None:
+    """Until the transaction ends, nobody sets breakpoints in these runs, nor around them.
+
+    To be called before anything is read of what children are to stop at, and before rows are locked.
+    """
+    await tx.fetch(_SHARE, sorted(run_ids))
+
+
+async def change_breakpoints(tx: Tx, run_id: UUID) -> None:
+    """Until the transaction ends, no run of this one's family gets children that know other breakpoints."""
+    await tx.fetch(_OWN, [run_id])
 
 
 _PAUSE = """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from headrace.engine.debugging import set_debug, step, stopped
@@ -12,10 +15,13 @@ from headrace.engine.sweep import wake_due
 from headrace.engine.verify import verify
 from headrace.errors import InvalidInput
 from headrace.graph.holding import Debug
+from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
-from headrace.store.db import Database
+from headrace.store import children
+from headrace.store.children import ParentFacts
+from headrace.store.db import Database, Tx
 from support.build import edge, if_else, node, workflow
-from support.drive import drain, status_of, tasks_of
+from support.drive import deliver, drain, status_of, tasks_of
 from support.family import a_loop, a_map, call, with_items
 from support.rows import sql
 
@@ -187,3 +193,39 @@ async def test_mocks_that_say_something_else_than_they_mean_are_refused(
 async def test_anything_else_is_the_output_itself(engine: Engine, mock: JsonValue) -> None:
     run = await begun(engine, workflow([node("a")], []), mocks={"a": mock})
     assert (await tasks_of(engine, run.run_id))["a"].output == mock
+
+
+async def test_a_breakpoint_that_comes_while_a_map_begins_holds_its_items(
+    engine: Engine, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = workflow([a_map("map", BODY, items=[1, 2, 3], maxConcurrency=3)], [])
+    run = await start_run(engine, StartRequest(await create_workflow(engine, document)))
+    read, setting = children.parents, list[asyncio.Task[None]]()
+
+    async def read_and_be_overtaken(tx: Tx, tasks: Sequence[TaskId]) -> dict[TaskId, ParentFacts]:
+        """What the map's items are to stop at is read; now somebody says otherwise."""
+        found = await read(tx, tasks)
+        debug = Debug(frozenset({"map/item"}))
+        setting.append(asyncio.create_task(set_debug(engine, run.run_id, debug)))
+        await until_done_or_locked_out(db, setting[0])
+        return found
+
+    monkeypatch.setattr(children, "parents", read_and_be_overtaken)
+    (job,) = run.dispatches
+    follows = await deliver(engine, job)
+    await asyncio.gather(*setting)
+    assert len(setting) == 1
+    await drain(engine, follows)
+    assert await paths(engine, run) == [f"map[{index}]/item" for index in range(3)]
+    assert await go(engine, run) == []
+    assert await status_of(engine, run.run_id) == "succeeded"
+
+
+async def until_done_or_locked_out(db: Database, work: asyncio.Task[None]) -> None:
+    deadline = asyncio.get_running_loop().time() + 10
+    waiting = (
+        "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE NOT l.granted AND d.datname = current_database()"
+    )
+    while not work.done() and not await sql(db, waiting):
+        assert asyncio.get_running_loop().time() < deadline
