@@ -150,7 +150,7 @@ _EDGE_NAMES = {
     "branch": "sourceHandle",
 }
 _WIRE_NAMES = {"source": "sourceId", "target": "targetId"}
-_ENVELOPE = ("id", "version", "createdAt", "updatedAt", "warnings")
+_ENVELOPE = ("id", "project", "version", "createdAt", "updatedAt", "warnings")
 
 
 def parse(document: JsonValue) -> Definition:
