@@ -139,6 +139,5 @@ def _print(answer: JsonValue, as_json: bool) -> None:
 
 def _row(worker: WorkerLine) -> tuple[str, ...]:
     counts = (worker.running, worker.completed, worker.failed)
-    state = worker.state if worker.healthy else "silent"
-    facts = (worker.name, worker.host, str(worker.pid), state, ", ".join(worker.projects))
+    facts = (worker.name, worker.host, str(worker.pid), worker.state, ", ".join(worker.projects))
     return (*facts, *map(str, counts), show_time(worker.last_heartbeat))

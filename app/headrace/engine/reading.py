@@ -35,9 +35,6 @@ from headrace.store.run_reading import Run, RunState
 from headrace.store.workers import Worker
 from headrace.store.workflows import StoredWorkflow, WorkflowLine
 
-SILENT = "silent"
-"""The state of a worker that nobody hears of, until a sweep calls it failed."""
-
 LOG_LIMIT = 100_000
 """Lines of a run's log that are read at once, oldest first."""
 
@@ -240,7 +237,7 @@ async def crew(engine: Engine, include_ended: bool = False) -> Crew:
 class Counts:
     """How many there are by status or state. tasks: those that have begun and not ended.
 
-    workers: those without a heartbeat for a minute are `silent`, whatever they were.
+    workers: those without a heartbeat for a minute are `unhealthy`, whatever they were.
     """
 
     runs: Mapping[str, int]
@@ -252,7 +249,7 @@ async def counts(engine: Engine) -> Counts:
     """What operators watch. Reads every run's status: not for every second."""
     async with engine.db.transaction() as tx:
         crew = await workers.all_workers(tx)
-        by_state = Counter(worker.state if worker.is_healthy else SILENT for worker in crew)
+        by_state = Counter(worker.state for worker in crew)
         return Counts(await run_reading.count_by_status(tx), await results.count_active(tx), by_state)
 
 

@@ -15,6 +15,9 @@ from headrace.store.db import Record, Tx
 UNHEALTHY_SECONDS = 60.0
 """A worker without a heartbeat for this long is taken for dead."""
 
+UNHEALTHY = "unhealthy"
+"""The state that such a worker is shown with. No row has it: it is what a look at the clock says."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewWorker:
@@ -34,9 +37,9 @@ class NewWorker:
 class Worker:
     """A worker process. running: tasks in its hands now.
 
-    state: starting, running, stopping, stopped or failed. is_healthy: it has not ended, and its heartbeat is
-    not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core, between its last
-    heartbeats; memory_mb: resident.
+    state: starting, running, stopping, stopped, failed, or unhealthy. is_healthy: it has not ended, and its
+    heartbeat is not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core, between
+    its last heartbeats; memory_mb: resident.
     """
 
     id: UUID
@@ -172,7 +175,9 @@ _HEALTHY = f"stopped_at IS NULL AND last_heartbeat > now() - interval '{UNHEALTH
 
 # What a worker says of its running nodes is as old as its heartbeat, and untrue once it is dead: tasks know.
 _COLUMNS = f"""
-id, name, host, pid, state, projects, queues, concurrency, started_at, last_heartbeat, stopped_at,
+id, name, host, pid,
+CASE WHEN {_HEALTHY} OR stopped_at IS NOT NULL THEN state ELSE '{UNHEALTHY}' END AS state,
+projects, queues, concurrency, started_at, last_heartbeat, stopped_at,
 CASE WHEN {_HEALTHY} THEN (
   SELECT count(*)::int FROM workflow_tasks t WHERE t.status = 'running' AND t.worker_id = workflow_workers.id
 ) ELSE 0 END AS running,

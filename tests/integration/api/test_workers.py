@@ -46,7 +46,7 @@ async def test_each_worker_process_is_an_item(client: httpx.AsyncClient, db: Dat
     assert {item["name"]: item["state"] for item in both} == {"one": "running", "two": "failed"}
 
 
-async def test_a_worker_shows_what_it_runs_now_and_a_silent_one_nothing(
+async def test_a_worker_shows_what_it_runs_now_and_an_unhealthy_one_nothing(
     client: httpx.AsyncClient, engine: Engine, db: Database
 ) -> None:
     worker = await employ(db, "one")
@@ -62,7 +62,17 @@ async def test_a_worker_shows_what_it_runs_now_and_a_silent_one_nothing(
     await claim(engine, [Delivery(TaskId(UUID(run_id), 0), 1, 1)], worker.id)
     assert await shown() == ("running", True, 1)
     await sql(db, "UPDATE workflow_workers SET last_heartbeat = now() - interval '2 minutes'")
-    assert await shown() == ("running", False, 0)
+    assert await shown() == ("unhealthy", False, 0)
+    body = (await client.get("/workers")).json()
+    assert (body["workers"], body["count"]) == ([], 0)
+    async with db.transaction() as tx:
+        await workers.heartbeat(tx, worker.id, Load(running=3, completed=0, failed=0))
+    assert await shown() == ("running", True, 1)
+    await sql(db, "UPDATE workflow_workers SET last_heartbeat = now() - interval '2 minutes'")
+    async with db.transaction() as tx:
+        await workers.reap(tx, workers.UNHEALTHY_SECONDS)
+    (item,) = (await client.get("/workers", params={"ended": True})).json()["items"]
+    assert (item["state"], item["healthy"]) == ("failed", False)
 
 
 async def test_the_wish_for_workers_is_kept(client: httpx.AsyncClient, db: Database) -> None:
@@ -118,7 +128,7 @@ async def test_metrics_count_requests_by_the_pattern_of_their_path(
         'headrace_runs{status="running"} 1.0',
         'headrace_tasks{status="queued"} 1.0',
         'headrace_workers{state="running"} 1.0',
-        'headrace_workers{state="silent"} 1.0',
+        'headrace_workers{state="unhealthy"} 1.0',
         'headrace_queue_jobs{queue="workflow-tasks",state="queued"} 2.0',
         'headrace_up{server="postgres"} 1.0',
         'headrace_up{server="redis"} 1.0',

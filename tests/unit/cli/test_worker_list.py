@@ -136,9 +136,9 @@ def test_stop_waits_until_the_api_says_that_they_are_gone(cli: Cli, api: Api) ->
     assert (said.code, said.err) == (1, "1 still runs\n")
 
 
-@pytest.mark.parametrize(("healthy", "state"), [(True, "running"), (False, "silent")])
+@pytest.mark.parametrize(("healthy", "state"), [(True, "running"), (False, "unhealthy")])
 def test_a_line_says_whether_a_worker_is_heard_of(cli: Cli, api: Api, healthy: bool, state: str) -> None:
-    api.says("GET /workers", {"items": [worker(healthy=healthy)]})
+    api.says("GET /workers", {"items": [worker(healthy=healthy, state=state)]})
     line = cli("worker", "status", "--url", api.url).out.splitlines()[1]
     assert line.split()[:6] == ["here-1", "here", "1", state, "shop,", "bank"]
 
