@@ -91,7 +91,7 @@ def test_a_worker_shows_the_job_that_it_runs_now(
 
 
 def test_what_dead_workers_had_started_is_not_running(connection: Redis) -> None:
-    for name, silent in ((OURS, 1), (f"{UUID(int=7).hex}-tasks", 20), ("stock", 20)):
+    for name, silent in ((OURS, 1), (f"{UUID(int=8).hex}-tasks", 20), ("stock", 20)):
         employ(connection, name, silent)
         forge(connection, name)
     forge(connection, "gone")
