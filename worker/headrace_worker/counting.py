@@ -9,7 +9,6 @@ from functools import partial
 from headrace.engine.prepare import Execution
 from headrace.errors import StoreUnavailable
 from headrace.graph.outcome import Failed, Outcome
-from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.statistics import DIED, End, Key, Stretch, Tally, counted_name
 from headrace.log import Log
 from headrace.store import statistics
@@ -33,7 +32,7 @@ class Counting:
     def add(self, execution: Execution, seconds: float, outcome: Outcome, end: End) -> None:
         """Counts one stretch of a node's code."""
         node = execution.node
-        key = Key(DEFAULT_PROJECT, counted_name(node.type, node.config))
+        key = Key(execution.program.project, counted_name(node.type, node.config))
         died = isinstance(outcome, Failed) and outcome.kind in DIED
         tally = self._news.get(key) or self._news.setdefault(key, Tally())
         tally.add(Stretch(seconds, execution.claim.waited, end, died))

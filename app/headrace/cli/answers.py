@@ -20,10 +20,12 @@ class _Answer(BaseModel):
 
 
 class WorkflowLine(_Answer):
-    """A workflow in a list. updated_at: milliseconds."""
+    """A workflow in a list. version: the current one; updated_at: milliseconds."""
 
     id: str
     name: str
+    project: str = DEFAULT_PROJECT
+    version: int | None = None
     updated_at: float
 
 
@@ -109,6 +111,22 @@ class ExplanationView(_Answer):
     def says(self) -> str:
         """`(running) waits for node a`."""
         return f"({self.status}) {self.text or 'has ended'}"
+
+
+class ProjectLine(_Answer):
+    """A project. workers: that take its jobs; own_workers: those that serve it by name."""
+
+    name: str
+    workflows: int
+    active_runs: int
+    workers: int
+    own_workers: int
+
+
+class ProjectList(_Answer):
+    """Projects, by name."""
+
+    items: list[ProjectLine]
 
 
 class RunLine(_Answer):

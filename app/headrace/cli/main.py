@@ -14,6 +14,7 @@ from headrace.cli import (
     events,
     init,
     people,
+    projects,
     queues,
     run,
     run_control,
@@ -54,6 +55,7 @@ for command in (
     run_control.rerun,
     run_control.step,
     people.signal,
+    people.signals,
     bulk.bulk,
 ):
     runs.app.command()(command)
@@ -62,6 +64,7 @@ app.add_typer(people.app, name="approval")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="event")
+app.command("projects")(projects.projects)
 app.add_typer(workers.app, name="worker")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(queues.app, name="queue")

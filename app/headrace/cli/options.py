@@ -21,4 +21,8 @@ DataDir: TypeAlias = Annotated[
 OfWorkflow: TypeAlias = Annotated[
     str, typer.Option("--workflow", metavar="ID|NAME", help="Only those of this workflow.")
 ]
+OfProject: TypeAlias = Annotated[str, typer.Option("--project", help="Only those of this project.")]
+InProject: TypeAlias = Annotated[
+    str, typer.Option("--project", help="The project that it is for, else the default one.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

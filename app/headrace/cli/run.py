@@ -45,6 +45,7 @@ def run(
     mocks: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answers of nodes that are not run, by node.")
     ] = None,
+    project: Annotated[str, typer.Option(help="Where the workflow is, or a FILE is saved.")] = "",
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +63,7 @@ def run(
     if mocks is not None:
         body["mocks"] = read_document(mocks)
     with open_client(url) as client:
-        run_id = start(client, _saved(client, what), body, key)
+        run_id = start(client, _saved(client, what, project), body, key)
         if watched:
             end(client, run_id, timeout, as_json)
         else:
@@ -88,7 +89,7 @@ def end(client: Client, run_id: str, timeout: float | None, as_json: bool) -> No
         raise typer.Exit(code)
 
 
-def _saved(client: Client, what: str) -> str:
+def _saved(client: Client, what: str, project: str) -> str:
     if is_definition(what):
-        return lookup.save(client, read_definition(Path(what)))
-    return lookup.workflow_id(client, what)
+        return lookup.save(client, read_definition(Path(what)), project)
+    return lookup.workflow_id(client, what, project)

@@ -9,7 +9,7 @@ import typer
 from headrace.cli import lookup
 from headrace.cli.answers import ExplanationView, RunList, read
 from headrace.cli.client import open_client
-from headrace.cli.options import AsJson, OfWorkflow, Url
+from headrace.cli.options import AsJson, OfProject, OfWorkflow, Url
 from headrace.cli.output import console, print_json, print_table, say, show_span, show_time, tell
 from headrace.cli.run import Timeout, end
 from headrace.cli.watch import get_run, print_end, task_table
@@ -26,6 +26,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id.")]
 def list_(
     workflow: OfWorkflow = "",
     status: Annotated[str, typer.Option(help="Only runs with this status.")] = "",
+    project: OfProject = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     url: Url = "",
     as_json: AsJson = False,
@@ -35,6 +36,8 @@ def list_(
         query: dict[str, str | int] = {"limit": limit}
         if status:
             query["status"] = status
+        if project:
+            query["project"] = project
         if workflow:
             query["workflowId"] = lookup.workflow_id(client, workflow)
         answer = client.get("/runs", query)

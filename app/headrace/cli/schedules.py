@@ -13,7 +13,7 @@ from headrace.cli import lookup
 from headrace.cli.answers import read
 from headrace.cli.client import Client, open_client
 from headrace.cli.documents import read_input
-from headrace.cli.options import AsJson, OfWorkflow, Url
+from headrace.cli.options import AsJson, OfProject, OfWorkflow, Url
 from headrace.cli.output import print_json, print_table, show_time, tell
 from headrace.graph.json_types import JsonObject
 from headrace.graph.overlap import Overlap
@@ -90,6 +90,7 @@ class Times(_Answer):
 @app.command("list")
 def list_(
     workflow: OfWorkflow = "",
+    project: OfProject = "",
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -98,6 +99,8 @@ def list_(
         query: dict[str, str | int] = {"limit": _MOST}
         if workflow:
             query["workflowId"] = lookup.workflow_id(client, workflow)
+        if project:
+            query["project"] = project
         answer = client.get("/schedules", query)
         names = {} if as_json else lookup.workflow_names(client)
     if as_json:

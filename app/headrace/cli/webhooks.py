@@ -14,7 +14,7 @@ from headrace.cli import lookup
 from headrace.cli.answers import read
 from headrace.cli.client import Client, open_client
 from headrace.cli.documents import read_input, text_of
-from headrace.cli.options import AsJson, OfWorkflow, Url
+from headrace.cli.options import AsJson, OfProject, OfWorkflow, Url
 from headrace.cli.output import print_json, print_table, tell
 from headrace.graph.json_types import JsonObject
 
@@ -50,12 +50,14 @@ class WebhookList(BaseModel):
 
 
 @app.command("list")
-def list_(workflow: OfWorkflow = "", url: Url = "", as_json: AsJson = False) -> None:
+def list_(workflow: OfWorkflow = "", project: OfProject = "", url: Url = "", as_json: AsJson = False) -> None:
     """List webhooks, newest first."""
     with open_client(url) as client:
         query: dict[str, str | int] = {"limit": _MOST}
         if workflow:
             query["workflowId"] = lookup.workflow_id(client, workflow)
+        if project:
+            query["project"] = project
         answer = client.get(_KEPT, query)
         names = {} if as_json else lookup.workflow_names(client)
     if as_json:

@@ -8,6 +8,7 @@ from functools import partial
 from headrace.engine.prepare import Execution
 from headrace.graph.json_types import JsonValue
 from headrace.graph.outcome import Done, Held, Outcome
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.rates import Begins, Waits, ask
 from headrace.graph.settings import Concurrency, Rate
 from headrace.graph.template import render, uses
@@ -100,12 +101,17 @@ async def _paced(execution: Execution, rate: Rate, tx: Tx) -> Held | None:
 
 def concurrency_key(execution: Execution, concurrency: Concurrency) -> str:
     """The key that an execution counts against: as written, or one of the node's own."""
-    return render(concurrency.key, execution.scope).text or _own_key(execution)
+    return _key(execution, concurrency.key)
 
 
 def _rate_key(execution: Execution, rate: Rate) -> str:
-    return render(rate.key, execution.scope).text or _own_key(execution)
+    return _key(execution, rate.key)
 
 
-def _own_key(execution: Execution) -> str:
-    return f"{execution.run.names['workflowId']}/{execution.node.id}"
+def _key(execution: Execution, template: str) -> str:
+    """What is written is the same for all workflows of a project, and of no other."""
+    written = render(template, execution.scope).text
+    if not written:
+        return f"{execution.run.names['workflowId']}/{execution.node.id}"
+    project = execution.program.project
+    return written if project == DEFAULT_PROJECT else f"{project}: {written}"

@@ -105,7 +105,9 @@ async def _start_failure_workflow(
         return []
     try:
         request = StartRequest(
-            await _workflow(tx, name), await _told(tx, run, plan), origin={"failureOf": str(run.id)}
+            await _workflow(tx, name, run.project),
+            await _told(tx, run, plan),
+            origin={"failureOf": str(run.id)},
         )
         # Runs in whose place this one begins are left to the sweep: other runs may not be locked here.
         started = await start_within(engine, request, tx)
@@ -137,8 +139,8 @@ async def _told(tx: Tx, run: run_reading.Run, plan: Plan) -> JsonObject:
     }
 
 
-async def _workflow(tx: Tx, name: str) -> UUID:
-    found = await workflows.named(tx, name)
+async def _workflow(tx: Tx, name: str, project: str) -> UUID:
+    found = await workflows.named(tx, name, project)
     if len(found) != 1:
         raise HeadraceError(f"{len(found)} workflows have this name or id")
     return found[0]

@@ -217,4 +217,5 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
 def _variables(execution: Execution) -> TaskVariables:
     names = execution.run.names
     owner, workflow = str(names["rootId"]), str(names["workflowId"])
-    return TaskVariables(execution.db, execution.task, owner, workflow, execution.program.types)
+    program = execution.program
+    return TaskVariables(execution.db, execution.task, owner, workflow, program.project, program.types)

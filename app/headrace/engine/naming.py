@@ -76,16 +76,16 @@ async def _into(engine: Engine, tx: Tx, place: Place, name: str) -> Place | str 
     elif "${" in config.workflow:
         return None
     else:
-        known = await keys_named(tx, config.workflow)
+        known = await keys_named(tx, config.workflow, place.program.project)
         if len(known) != 1:
             return f"node '{path}' calls no workflow that is there"
         key = known[0] if config.version is None else known[0]._replace(version=config.version)
     return Place(key, await engine.programs.one(tx, key), path)
 
 
-async def keys_named(tx: Tx, name: str) -> list[ProgramKey]:
-    """The current versions of the workflows with this id or name."""
-    ids = [UUID(name)] if _is_id(name) else await workflows.by_name(tx, name)
+async def keys_named(tx: Tx, name: str, project: str) -> list[ProgramKey]:
+    """The current versions of the workflows with this name in a project, or with this id in any."""
+    ids = [UUID(name)] if _is_id(name) else await workflows.by_name(tx, name, project)
     versions = {one: await workflows.current_version(tx, one) for one in ids}
     return [ProgramKey(one, version) for one, version in versions.items() if version is not None]
 

@@ -26,13 +26,15 @@ from headrace.store import (
     workers,
     workflows,
 )
+from headrace.store import projects as project_rows
 from headrace.store.db import Tx
 from headrace.store.events import Cursor, StoredEvent
 from headrace.store.family import ChildRun
 from headrace.store.heartbeats import Beat
+from headrace.store.projects import Project
 from headrace.store.results import Task
 from headrace.store.run_reading import Run, RunState
-from headrace.store.workers import Worker
+from headrace.store.workers import UNHEALTHY_SECONDS, Worker
 from headrace.store.workflows import StoredWorkflow, WorkflowLine
 
 LOG_LIMIT = 100_000
@@ -61,6 +63,12 @@ async def workflow_lines(
     """Workflows, last changed first; of one project, or of all."""
     async with engine.db.transaction() as tx:
         return await workflows.lines(tx, limit, offset, project)
+
+
+async def projects(engine: Engine) -> list[Project]:
+    """All projects, by name."""
+    async with engine.db.transaction() as tx:
+        return await project_rows.find(tx, UNHEALTHY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from headrace.errors import InvalidInput, NotFound, Problem, WrongState
 from headrace.graph.definition import Definition, parse, to_wire
 from headrace.graph.dispatch import Dispatch, Stop, Withdraw
 from headrace.graph.json_types import JsonValue
-from headrace.graph.project import DEFAULT_PROJECT, require_project
+from headrace.graph.project import DEFAULT_PROJECT, PROJECT_RULE, require_project
 from headrace.graph.soundness import soundness
 from headrace.graph.validate import require_valid
 from headrace.store import runs, workflows
-from headrace.store.codec import dump
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
 
@@ -76,7 +75,9 @@ async def update_workflow(engine: Engine, workflow_id: UUID, document: JsonValue
 def _named_project(document: JsonValue) -> str | None:
     """The project beside a definition's nodes, if there is one. Raises InvalidInput."""
     named = document.get("project") if isinstance(document, dict) else None
-    return None if named is None else require_project(named if isinstance(named, str) else dump(named))
+    if named is None or isinstance(named, str):
+        return None if named is None else require_project(named)
+    raise InvalidInput("The project's name is not valid", [Problem("project", "is no text", PROJECT_RULE)])
 
 
 async def delete_workflow(engine: Engine, workflow_id: UUID, is_forced: bool = False) -> list[Dispatch]:

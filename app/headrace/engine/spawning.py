@@ -168,7 +168,8 @@ async def _family(engine: Engine, tx: Tx, spawning: Spawning, parent: ParentFact
     node_id = spawning.execution.node.id
     own = parent.program._replace(body=path_into(parent.program.body, node_id))
     found = {child.workflow for child in spawning.spawned.children if child.workflow is not None}
-    current = {name: await _current(tx, name) for name in sorted(found)}
+    project = spawning.execution.program.project
+    current = {name: await _current(tx, name, project) for name in sorted(found)}
     keys = [own if one.workflow is None else _pinned(one, current) for one in spawning.spawned.children]
     programs = await engine.programs.load(tx, keys)
     if spawning.detached_id is not None:
@@ -190,9 +191,9 @@ def _pinned(child: Child, current: Mapping[str, ProgramKey]) -> ProgramKey:
     return key if child.version is None else key._replace(version=child.version)
 
 
-async def _current(tx: Tx, name: str) -> ProgramKey:
-    """The current version of the workflow with this id or name."""
-    known = await keys_named(tx, name)
+async def _current(tx: Tx, name: str, project: str) -> ProgramKey:
+    """The current version of the workflow with this id, or with this name in the project."""
+    known = await keys_named(tx, name, project)
     if len(known) > 1:
         raise UnknownWorkflow(f"{len(known)} workflows are named '{name}': give the id")
     if not known:

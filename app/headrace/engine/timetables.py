@@ -96,11 +96,15 @@ async def schedule_of(engine: Engine, schedule_id: UUID) -> Schedule:
 
 
 async def find_schedules(
-    engine: Engine, workflow_id: UUID | None = None, limit: int = 100, offset: int = 0
+    engine: Engine,
+    workflow_id: UUID | None = None,
+    limit: int = 100,
+    offset: int = 0,
+    project: str | None = None,
 ) -> list[Schedule]:
-    """Schedules of one workflow or of all, newest first."""
+    """Schedules of one workflow, of one project's or of all, newest first."""
     async with engine.db.transaction() as tx:
-        return await schedules.find(tx, workflow_id, limit, offset)
+        return await schedules.find(tx, workflow_id, limit, offset, project)
 
 
 async def slots_of(engine: Engine, schedule_id: UUID, limit: int, offset: int) -> list[Slot]:

@@ -14,21 +14,19 @@ from headrace.store import variables
 from headrace.store.db import Database, Tx
 from headrace.store.variables import VariableName
 
-PROJECT = "default"
-"""The project of every workflow."""
-
 
 @dataclass(frozen=True, slots=True)
 class TaskVariables:
     """The variables that a task sees. run_id: of the outermost run, whose variables all its bodies share.
 
-    types: of the nodes of the task's own run.
+    project: of its workflow. types: of the nodes of the task's own run.
     """
 
     db: Database
     task: TaskId
     run_id: str
     workflow_id: str
+    project: str
     types: Sequence[NodeType[Config]]
 
     async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
@@ -64,5 +62,5 @@ class TaskVariables:
         return is_body or any(kind.watches_variables for kind in self.types)
 
     def _named(self, scope: str, name: str) -> VariableName:
-        owners = {"run": self.run_id, "workflow": self.workflow_id, "project": PROJECT}
+        owners = {"run": self.run_id, "workflow": self.workflow_id, "project": self.project}
         return VariableName(scope, owners[scope], name)

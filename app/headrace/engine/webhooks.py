@@ -82,10 +82,12 @@ async def webhook_of(engine: Engine, webhook_id: UUID) -> Webhook:
         return found(await webhooks.get(tx, webhook_id), _NO_WEBHOOK)
 
 
-async def find_webhooks(engine: Engine, workflow_id: UUID | None, limit: int, offset: int) -> list[Webhook]:
-    """Webhooks of one workflow or of all, newest first."""
+async def find_webhooks(
+    engine: Engine, workflow_id: UUID | None, limit: int, offset: int, project: str | None = None
+) -> list[Webhook]:
+    """Webhooks of one workflow, of one project's or of all, newest first."""
     async with engine.db.transaction() as tx:
-        return await webhooks.find(tx, workflow_id, limit, offset)
+        return await webhooks.find(tx, workflow_id, limit, offset, project)
 
 
 @dataclass(frozen=True, slots=True)

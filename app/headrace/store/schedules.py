@@ -104,14 +104,17 @@ async def lock(tx: Tx, schedule_id: UUID) -> Schedule | None:
 
 
 _FIND = f"""
-SELECT {_COLUMNS} FROM workflow_schedules WHERE $1::uuid IS NULL OR workflow_id = $1
+SELECT {_COLUMNS} FROM workflow_schedules WHERE ($1::uuid IS NULL OR workflow_id = $1)
+  AND ($4::text IS NULL OR workflow_id IN (SELECT w.id FROM workflows w WHERE w.project = $4))
 ORDER BY id DESC LIMIT $2 OFFSET $3
 """
 
 
-async def find(tx: Tx, workflow_id: UUID | None, limit: int, offset: int) -> list[Schedule]:
+async def find(
+    tx: Tx, workflow_id: UUID | None, limit: int, offset: int, project: str | None = None
+) -> list[Schedule]:
     """Schedules, newest first."""
-    return [_schedule(row) for row in await tx.fetch(_FIND, workflow_id, limit, offset)]
+    return [_schedule(row) for row in await tx.fetch(_FIND, workflow_id, limit, offset, project)]
 
 
 async def now(tx: Tx) -> datetime:

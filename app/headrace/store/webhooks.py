@@ -82,14 +82,17 @@ async def at(tx: Tx, path: str) -> Webhook | None:
 
 
 _FIND = f"""
-SELECT {_COLUMNS} FROM webhooks WHERE $1::uuid IS NULL OR workflow_id = $1
+SELECT {_COLUMNS} FROM webhooks WHERE ($1::uuid IS NULL OR workflow_id = $1)
+  AND ($4::text IS NULL OR workflow_id IN (SELECT w.id FROM workflows w WHERE w.project = $4))
 ORDER BY id DESC LIMIT $2 OFFSET $3
 """
 
 
-async def find(tx: Tx, workflow_id: UUID | None, limit: int, offset: int) -> list[Webhook]:
+async def find(
+    tx: Tx, workflow_id: UUID | None, limit: int, offset: int, project: str | None = None
+) -> list[Webhook]:
     """Webhooks, newest first."""
-    return [_webhook(row) for row in await tx.fetch(_FIND, workflow_id, limit, offset)]
+    return [_webhook(row) for row in await tx.fetch(_FIND, workflow_id, limit, offset, project)]
 
 
 _FORGET = f"""

@@ -30,11 +30,12 @@ class StoredWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowLine:
-    """A workflow in a list."""
+    """A workflow in a list. version: the current one."""
 
     id: UUID
     name: str
     project: str
+    version: int
     updated_at: datetime
 
 
@@ -96,7 +97,7 @@ async def current_version(tx: Tx, workflow_id: UUID) -> int | None:
 
 
 _LINES = """
-SELECT id, name, project, updated_at FROM workflows WHERE $3::text IS NULL OR project = $3
+SELECT id, name, project, version, updated_at FROM workflows WHERE $3::text IS NULL OR project = $3
 ORDER BY updated_at DESC, id LIMIT $1 OFFSET $2
 """
 
@@ -104,7 +105,7 @@ ORDER BY updated_at DESC, id LIMIT $1 OFFSET $2
 async def lines(tx: Tx, limit: int, offset: int, project: str | None = None) -> list[WorkflowLine]:
     """Workflows, last changed first; of one project, or of all."""
     rows = await tx.fetch(_LINES, limit, offset, project)
-    return [WorkflowLine(row.id, row.name, row.project, row.updated_at) for row in rows]
+    return [WorkflowLine(row.id, row.name, row.project, row.version, row.updated_at) for row in rows]
 
 
 async def project(tx: Tx, workflow_id: UUID) -> str | None:
@@ -113,14 +114,20 @@ async def project(tx: Tx, workflow_id: UUID) -> str | None:
     return None if row is None else row.project
 
 
-async def by_name(tx: Tx, name: str) -> list[UUID]:
-    """The ids of workflows with this name."""
-    return [row.id for row in await tx.fetch("SELECT id FROM workflows WHERE name = $1 ORDER BY id", name)]
+async def by_name(tx: Tx, name: str, project: str) -> list[UUID]:
+    """The ids of a project's workflows with this name."""
+    statement = "SELECT id FROM workflows WHERE name = $1 AND project = $2 ORDER BY id"
+    return [row.id for row in await tx.fetch(statement, name, project)]
 
 
-async def named(tx: Tx, name: str) -> list[UUID]:
-    """The ids of workflows with this name, or the one with this id."""
-    rows = await tx.fetch("SELECT id FROM workflows WHERE name = $1 OR id::text = $1 ORDER BY id", name)
+_NAMED = """
+SELECT id FROM workflows WHERE (name = $1 AND project = $2) OR id::text = $1 ORDER BY id
+"""
+
+
+async def named(tx: Tx, name: str, project: str) -> list[UUID]:
+    """The ids of a project's workflows with this name, or the one with this id in any project."""
+    rows = await tx.fetch(_NAMED, name, project)
     return [row.id for row in rows]
 
 

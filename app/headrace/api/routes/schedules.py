@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from headrace.api.deps import Limit, Offset, PlainJson, Shared
+from headrace.api.deps import Limit, Offset, OfProject, PlainJson, Shared
 from headrace.api.schemas import NOT_FOUND, Body, Deleted, Model, Moment
 from headrace.engine import extra_slots, timetables
 from headrace.engine.timetables import Changes
@@ -152,9 +152,10 @@ async def list_schedules(
     workflow_id: Annotated[UUID | None, Query(alias="workflowId", description="Only of this one.")] = None,
     limit: Limit = 100,
     offset: Offset = 0,
+    project: OfProject = None,
 ) -> ScheduleList:
     """Schedules, newest first."""
-    found = await timetables.find_schedules(house.engine, workflow_id, limit, offset)
+    found = await timetables.find_schedules(house.engine, workflow_id, limit, offset, project)
     return ScheduleList(items=[ScheduleOut.of(one) for one in found])
 
 

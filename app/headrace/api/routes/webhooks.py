@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from headrace.api.body import plain_json
-from headrace.api.deps import House, Limit, Offset, PlainJson, Shared
+from headrace.api.deps import House, Limit, Offset, OfProject, PlainJson, Shared
 from headrace.api.schemas import NOT_FOUND, WRONG_STATE, Body, Deleted, ErrorBody, Faults, Model
 from headrace.engine import webhooks
 from headrace.engine.sealing import Seal
@@ -128,9 +128,10 @@ async def list_webhooks(
     workflow_id: Annotated[UUID | None, Query(alias="workflowId", description="Only of this one.")] = None,
     limit: Limit = 100,
     offset: Offset = 0,
+    project: OfProject = None,
 ) -> WebhookList:
     """Webhooks, newest first."""
-    found = await webhooks.find_webhooks(house.engine, workflow_id, limit, offset)
+    found = await webhooks.find_webhooks(house.engine, workflow_id, limit, offset, project)
     return WebhookList(items=[WebhookOut.of(one) for one in found])
 
 
