@@ -71,11 +71,12 @@ WRONG_STATE: Faults = {409: {"model": ErrorBody, "description": "Not in its pres
 
 
 class WorkflowLine(Model):
-    """A workflow in the list."""
+    """A workflow in the list. version: the current one."""
 
     id: UUID
     name: str
     project: str
+    version: int
     updated_at: int = Field(description="Milliseconds since 1970.")
 
 

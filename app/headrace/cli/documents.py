@@ -48,16 +48,16 @@ def read_document(path: Path) -> JsonValue:
     return _read_yaml(text, shown(path)) if is_yaml else read_json(text, shown(path))
 
 
-def require_valid_definition(document: JsonValue) -> Definition:
+def require_valid_definition(document: JsonValue, rules: Rules | None = None) -> Definition:
     """Checks a definition as the API does, without one. Raises InvalidDefinition with every problem."""
     definition = parse(document)
-    require_valid(definition, Rules(builtin()))
+    require_valid(definition, rules or Rules(builtin()))
     return definition
 
 
-def warnings_of(definition: Definition) -> list[Problem]:
+def warnings_of(definition: Definition, rules: Rules | None = None) -> list[Problem]:
     """What of a valid definition will surprise."""
-    rules = Rules(builtin())
+    rules = rules or Rules(builtin())
     return [*soundness(definition, rules), *rules.all_cautions(definition)]
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
 
 from headrace.cli.documents import SUFFIXES, read_definition
 from headrace.cli.errors import WrongUse
 from headrace.engine.catalogue import named
 from headrace.graph.json_types import JsonObject
+from headrace.nodes.base import NodeRegistry
 
 TASKS = Path("tasks")
 WORKFLOWS = Path("workflows")
+
+Tasks: TypeAlias = Annotated[
+    Path, typer.Option("--tasks", metavar="DIR", help="Where the files of activities are.")
+]
+Workflows: TypeAlias = Annotated[
+    Path, typer.Option("--workflows", metavar="DIR", help="Where the files of workflows are.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,10 @@ class WorkflowFile:
     def names(self) -> set[str]:
         """Whatever could name an activity in it, also in the graphs inside nodes."""
         return {one.name for one in named(self.definition)}
+
+    def needs(self, nodes: NodeRegistry) -> bool:
+        """Whether it names an activity, or a node type that is none of these."""
+        return any(one.key == "activity" or nodes.get(one.name) is None for one in named(self.definition))
 
 
 def workflow_files(folder: Path) -> dict[str, WorkflowFile]:

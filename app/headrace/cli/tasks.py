@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headrace.cli import task_files
+from headrace.cli import project_folder, task_files
 from headrace.cli.answers import read
-from headrace.cli.client import Client, open_client
-from headrace.cli.errors import Refused, WrongUse, show_problem
+from headrace.cli.client import open_client
+from headrace.cli.errors import WrongUse
 from headrace.cli.options import AsJson, Url
-from headrace.cli.output import complain, print_json, print_table, say, tell
-from headrace.cli.task_answers import Activities, Activity, Uploaded
+from headrace.cli.output import print_json, print_table, say, tell
+from headrace.cli.project_folder import Tasks
+from headrace.cli.task_answers import Activity, Uploaded
 from headrace.cli.task_files import TaskFile
-from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.cli.task_upload import Wish, activities, send
+from headrace.graph.json_types import JsonObject
 from headrace.graph.project import DEFAULT_PROJECT
 
 app = typer.Typer(
@@ -25,14 +26,12 @@ app = typer.Typer(
 
 _COLUMNS = ("name", "used", "origin", "version", "file")
 
-Tasks = Annotated[Path, typer.Option("--tasks", metavar="DIR", help="Where the files of activities are.")]
 Local = Annotated[bool, typer.Option("--local", "-l", help="Only files.")]
 Remote = Annotated[bool, typer.Option("--remote", "-r", help="Only what the API knows.")]
 All = Annotated[bool, typer.Option("--all", "-a", help="Both, which is the default.")]
 Sync = Annotated[bool, typer.Option("--sync", help="How the files differ from what is active.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Project = Annotated[str, typer.Option(help="Whose activities.")]
-_HERE = Path("tasks")
 
 
 def list_(
@@ -40,7 +39,7 @@ def list_(
     remote: Remote = False,
     all_: All = False,
     sync: Sync = False,
-    tasks: Tasks = _HERE,
+    tasks: Tasks = project_folder.TASKS,
     project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
@@ -52,7 +51,7 @@ def list_(
     known: dict[str, Activity] = {}
     if not local or sync:
         with open_client(url) as client:
-            known = _activities(client, project)
+            known = activities(client, project)
     names = sorted(files.keys() | (set() if local else known.keys()))
     lines = [_Line(name, files.get(name), known.get(name)) for name in names]
     if as_json:
@@ -73,7 +72,7 @@ def upload(
     force: Annotated[bool, typer.Option("--force", "-f", help="Also what is active already.")] = False,
     entry: Annotated[str | None, typer.Option(help="The function to call.")] = None,
     activate: Annotated[bool, typer.Option(help="Let new runs use it from now on.")] = True,
-    tasks: Tasks = _HERE,
+    tasks: Tasks = project_folder.TASKS,
     project: Project = DEFAULT_PROJECT,
     url: Url = "",
     as_json: AsJson = False,
@@ -81,9 +80,7 @@ def upload(
     """Keep the source of activities in the database; new runs use it from now on."""
     files = _chosen(name, all_, tasks)
     with open_client(url) as client:
-        known = {} if force else _activities(client, project)
-        uploads = [_Upload(client, file, _Wish(project, entry, activate)) for file in files]
-        done = [one.send(known.get(one.name), as_json) for one in uploads]
+        done = send(client, files, Wish(project, entry, activate, force), as_json)
     well = [one for one in done if "error" not in one]
     if as_json:
         print_json([*done])
@@ -129,7 +126,7 @@ def purge(
     if bool(name) == orphaned:
         raise WrongUse("Please name an activity, or give --orphaned")
     with open_client(url) as client:
-        stored = [one for one in _activities(client, project).values() if one.origin == "stored"]
+        stored = [one for one in activities(client, project).values() if one.origin == "stored"]
         names = [one.name for one in stored if not one.used_by] if orphaned else [name]
         if names and not yes:
             typer.confirm(f"Delete {', '.join(names)} with all versions?", abort=True, err=True)
@@ -172,58 +169,6 @@ class _Line:
         if self._known is None or self._known.active is None:
             return "not uploaded"
         return "same" if self._file.is_active_in(self._known) else "differs"
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What is wanted of all files. entry: None for the obvious one."""
-
-    project: str
-    entry: str | None
-    activates: bool
-
-
-class _Upload:
-    """One file on its way to the API."""
-
-    def __init__(self, client: Client, file: TaskFile, wish: _Wish) -> None:
-        self._client, self._file, self._wish = client, file, wish
-
-    @property
-    def name(self) -> str:
-        """The activity's."""
-        return self._file.name
-
-    def send(self, known: Activity | None, is_quiet: bool) -> JsonObject:
-        """What became of it. known: the activity as it is; what is active already is not sent."""
-        name = self.name
-        if known is not None and self._file.is_active_in(known, self._wish.entry):
-            if not is_quiet:
-                say(f"Task {name} is up to date")
-            return {"name": name, "hash": known.active.hash if known.active else None, "isNew": False}
-        try:
-            answer = self._client.put(f"/activities/{name}?project={self._wish.project}", self._body())
-        except Refused as error:
-            complain("\n".join([f"✗ {name}: {error.message}", *map(show_problem, error.problems)]))
-            return {"name": name, "error": error.message}
-        done = read(Uploaded, answer)
-        if not is_quiet:
-            say(f"✓ Uploaded task: {name} ({done.hash[:12]})")
-        return {"name": name, "hash": done.hash, "isNew": done.is_new}
-
-    def _body(self) -> JsonObject:
-        wish = self._wish
-        entry: dict[str, JsonValue] = {} if wish.entry is None else {"entry": wish.entry}
-        return {
-            "language": self._file.language,
-            "source": self._file.source,
-            "activate": wish.activates,
-            **entry,
-        }
-
-
-def _activities(client: Client, project: str) -> dict[str, Activity]:
-    return {one.name: one for one in read(Activities, client.get("/activities", {"project": project})).items}
 
 
 def _chosen(name: str, all_: bool, folder: Path) -> list[TaskFile]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
 from headrace import config
-from headrace.cli import project_folder, worker_lines, worker_processes, worker_start
+from headrace.cli import project_folder, worker_lines, worker_processes, worker_start, worker_upload
 from headrace.cli.answers import WorkerLine, WorkerList, read
 from headrace.cli.client import Client, open_client
 from headrace.cli.database import open_database
@@ -36,6 +35,7 @@ _COLUMNS = ("name", "host", "pid", "state", "projects", "running", "completed", 
 app.command("start")(worker_start.start)
 app.command("ps")(worker_processes.ps)
 app.command("killall")(worker_processes.killall)
+app.command("upload")(worker_upload.upload)
 
 
 @app.command("list")
@@ -44,9 +44,7 @@ def list_(
         bool, typer.Option("--remote", "-r", help="What the workers that run have told, not what is here.")
     ] = False,
     tasks: worker_start.Tasks = None,
-    workflows: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the workflows are that may use them.")
-    ] = project_folder.WORKFLOWS,
+    workflows: project_folder.Workflows = project_folder.WORKFLOWS,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:

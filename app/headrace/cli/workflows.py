@@ -7,43 +7,38 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import lookup, versions
-from headrace.cli.client import open_client
-from headrace.cli.documents import (
-    read_definition,
-    read_foreign_definition,
-    require_valid_definition,
-    shown,
-    warnings_of,
+from headrace.cli import (
+    lookup,
+    versions,
+    workflow_list,
+    workflow_prune,
+    workflow_upload,
+    workflow_validate,
 )
+from headrace.cli.client import open_client
+from headrace.cli.documents import read_definition, read_foreign_definition
 from headrace.cli.errors import show_problem
-from headrace.cli.options import AsJson, Url
-from headrace.cli.output import complain, print_json, print_table, say, show_milliseconds
+from headrace.cli.options import AsJson, InProject, Url
+from headrace.cli.output import complain, print_json, say
 from headrace.graph.imports.formats import Format, read_foreign
-from headrace.graph.json_types import JsonObject
 
-app = typer.Typer(help="List, show, create, import, delete and validate workflows.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, create, upload, import, delete, prune and validate workflows.", no_args_is_help=True
+)
 app.command("versions")(versions.versions)
 app.command("activate")(versions.activate)
 app.command("diff")(versions.diff)
+app.command("list")(workflow_list.list_)
+app.command("ls", hidden=True)(workflow_list.list_)
+app.command("upload")(workflow_upload.upload)
+app.command("prune")(workflow_prune.prune)
+app.command("validate")(workflow_validate.validate)
 
 File = Annotated[Path, typer.Argument(help="A definition in JSON or YAML, in either form; - for stdin.")]
 Foreign = Annotated[Path, typer.Argument(help="Another system's definition in JSON or YAML; - for stdin.")]
 From = Annotated[Format, typer.Option("--format", help="The system that it is from.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what it becomes, in JSON; needs no server.")]
 Name = Annotated[str, typer.Argument(metavar="ID|NAME", help="A workflow's id or exact name.")]
-
-
-@app.command("list")
-def list_(url: Url = "", as_json: AsJson = False) -> None:
-    """List all workflows, last changed first."""
-    with open_client(url) as client:
-        found = lookup.all_workflows(client)
-    if as_json:
-        print_json([line.model_dump(by_alias=True) for line in found])
-    else:
-        rows = ((line.id, line.name, show_milliseconds(line.updated_at)) for line in found)
-        print_table(("id", "name", "changed"), rows, "No workflows yet.")
 
 
 @app.command()
@@ -54,10 +49,10 @@ def show(name: Name, url: Url = "") -> None:
 
 
 @app.command()
-def create(file: File, url: Url = "", as_json: AsJson = False) -> None:
+def create(file: File, project: InProject = "", url: Url = "", as_json: AsJson = False) -> None:
     """Save a new workflow and print its id."""
     with open_client(url) as client:
-        made = lookup.create(client, read_definition(file))
+        made = lookup.create(client, read_definition(file), project)
     if as_json:
         print_json({"id": made})
     else:
@@ -83,7 +78,12 @@ def delete(
 
 @app.command("import")
 def import_(
-    file: Foreign, format: From, dry_run: DryRun = False, url: Url = "", as_json: AsJson = False
+    file: Foreign,
+    format: From,
+    dry_run: DryRun = False,
+    project: InProject = "",
+    url: Url = "",
+    as_json: AsJson = False,
 ) -> None:
     """Save a definition of another system as a new workflow and print its id."""
     document = read_foreign_definition(file)
@@ -94,22 +94,8 @@ def import_(
         print_json(imported.document)
         return
     with open_client(url) as client:
-        made = lookup.import_(client, format.value, document)
+        made = lookup.import_(client, format.value, document, project)
     if as_json:
         print_json({"id": made})
     else:
         say(made)
-
-
-@app.command()
-def validate(file: File, as_json: AsJson = False) -> None:
-    """Check a definition without saving it; needs no server."""
-    definition = require_valid_definition(read_definition(file))
-    warnings = warnings_of(definition)
-    if as_json:
-        counts: JsonObject = {"nodes": len(definition.nodes), "edges": len(definition.edges)}
-        print_json({"valid": True, **counts, "warnings": [dict(one.as_dict()) for one in warnings]})
-    else:
-        for one in warnings:
-            complain(f"Warning: {show_problem(one)}")
-        say(f"{shown(file)} is valid: {len(definition.nodes)} nodes, {len(definition.edges)} edges")

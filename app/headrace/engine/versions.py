@@ -54,6 +54,28 @@ async def _activate(engine: Engine, workflow_id: UUID, version: int, tx: Tx) -> 
     await versions.activate(tx, workflow_id, version)
 
 
+async def prune_versions(
+    engine: Engine, workflow_id: UUID, only: int | None = None, is_dry: bool = False
+) -> list[int]:
+    """Deletes the versions that nothing needs; returns them.
+
+    Kept are the current one, the newest, and those of runs: of active ones because they go on with it, of
+    ended ones because they are read by it. only: no other one than this. is_dry: deletes nothing. Raises
+    NotFound.
+    """
+
+    async def work(tx: Tx) -> list[int]:
+        await workflows.lock(tx, workflow_id)  # no run can begin meanwhile
+        if await workflows.current_version(tx, workflow_id) is None:
+            raise NotFound("Workflow not found")
+        found = [one for one in await versions.unused(tx, workflow_id) if only in (None, one)]
+        if not is_dry:
+            await versions.delete(tx, workflow_id, found)
+        return found
+
+    return await engine.db.transact(work)
+
+
 async def _version(tx: Tx, workflow_id: UUID, version: int) -> StoredWorkflow:
     found = await workflows.get(tx, workflow_id, version)
     if found is None:

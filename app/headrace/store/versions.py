@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -41,6 +42,32 @@ WHERE w.id = $1 AND v.workflow_id = w.id AND v.version = $2 RETURNING v.version
 async def activate(tx: Tx, workflow_id: UUID, version: int) -> bool:
     """Makes a version the current one; False when there is no such version."""
     return bool(await tx.fetch(_ACTIVATE, workflow_id, version))
+
+
+_UNUSED = """
+SELECT v.version FROM workflow_versions v JOIN workflows w ON w.id = v.workflow_id
+WHERE v.workflow_id = $1 AND v.version <> w.version
+  AND v.version < (SELECT max(version) FROM workflow_versions WHERE workflow_id = $1)
+  AND NOT EXISTS (SELECT 1 FROM workflow_runs r WHERE r.workflow_id = $1 AND r.version = v.version)
+ORDER BY v.version
+"""
+
+
+async def unused(tx: Tx, workflow_id: UUID) -> list[int]:
+    """The versions that are neither current nor in any run.
+
+    The newest is always kept: the next save takes the number after it, and no number is given twice.
+    """
+    return [row.version for row in await tx.fetch(_UNUSED, workflow_id)]
+
+
+async def delete(tx: Tx, workflow_id: UUID, numbers: Sequence[int]) -> None:
+    """Deletes versions, which no run may have."""
+    await tx.fetch(
+        "DELETE FROM workflow_versions WHERE workflow_id = $1 AND version = ANY($2)",
+        workflow_id,
+        list(numbers),
+    )
 
 
 def _line(row: Record) -> VersionLine:

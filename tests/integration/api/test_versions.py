@@ -11,7 +11,7 @@ import pytest
 from headrace.engine.program import Engine
 from headrace.graph.dispatch import RunTask
 from headrace.graph.ids import TaskId
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from support.api import finish, saved, started
 from support.build import chain, node, workflow
 from support.drive import deliver, drain
@@ -126,3 +126,37 @@ async def test_force_does_not_wait_for_the_last_nodes_of_a_run_that_is_being_can
     assert (await client.delete(f"/workflows/{workflow_id}?force=true")).status_code == 200
     await drain(engine, [RunTask(TaskId(UUID(run_id), 1), 1, 1, "tidy", 300)])
     assert (await client.get(f"/runs/{run_id}")).status_code == 404
+
+
+async def prune(client: httpx.AsyncClient, workflow_id: str, **wish: JsonValue) -> list[int]:
+    answer = await client.post(f"/workflows/{workflow_id}/versions/prune", json=wish)
+    assert answer.status_code == 200
+    pruned: list[int] = answer.json()["pruned"]
+    return pruned
+
+
+async def test_pruning_keeps_what_is_current_newest_or_in_a_run(
+    client: httpx.AsyncClient, engine: Engine
+) -> None:
+    workflow_id = await with_versions(client, "one", "two")
+    active = await started(client, workflow_id)
+    for text in ("three", "four", "five", "six"):
+        await client.put(f"/workflows/{workflow_id}", json=saying(text))
+    await client.post(f"/workflows/{workflow_id}/versions/4/activate")
+    assert await prune(client, workflow_id, dryRun=True) == [1, 3, 5]
+    assert await prune(client, workflow_id, version=2) == []
+    assert await prune(client, workflow_id, version=3) == [3]
+    assert await prune(client, workflow_id) == [1, 5]
+    kept = (await client.get(f"/workflows/{workflow_id}/versions")).json()
+    assert [one["version"] for one in kept] == [6, 4, 2]
+    await finish(engine, active)
+    assert await prune(client, workflow_id) == []
+    ended = (await client.get(f"/workflows/{workflow_id}/runs/{active}")).json()
+    assert (ended["version"], ended["status"]) == (2, "succeeded")
+    await client.put(f"/workflows/{workflow_id}", json=saying("seven"))
+    assert await current(client, workflow_id) == (7, "say seven")
+
+
+async def test_pruning_what_is_not_there(client: httpx.AsyncClient) -> None:
+    answer = await client.post(f"/workflows/{uuid4()}/versions/prune", json={})
+    assert answer.status_code == 404

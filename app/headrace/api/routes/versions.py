@@ -7,9 +7,10 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 
-from headrace.api.deps import Limit, Offset, Shared
-from headrace.api.schemas import NOT_FOUND, Model, Workflow
+from headrace.api.deps import Limit, Offset, PlainJson, Shared
+from headrace.api.schemas import NOT_FOUND, Body, Model, Workflow
 from headrace.engine import versions
 from headrace.graph.diff import Change, Diff, Kind, Part
 from headrace.graph.json_types import JsonValue
@@ -82,6 +83,19 @@ class DiffOut(Model):
         )
 
 
+class PruneBody(Body):
+    """version: no other one than this. dryRun: deletes nothing."""
+
+    version: int | None = Field(None, ge=1, le=_GREATEST)
+    dry_run: bool = False
+
+
+class Pruned(Model):
+    """The versions that are gone; of a dry run, those that would be."""
+
+    pruned: list[int]
+
+
 @router.get("")
 async def list_versions(
     workflow_id: UUID, house: Shared, limit: Limit = 100, offset: Offset = 0
@@ -106,6 +120,13 @@ async def compare(
 async def get_version(workflow_id: UUID, version: Number, house: Shared) -> Workflow:
     """One version as it was saved."""
     return Workflow.of(await versions.version_of(house.engine, workflow_id, version))
+
+
+@router.post("/prune", dependencies=[PlainJson])
+async def prune(workflow_id: UUID, body: PruneBody, house: Shared) -> Pruned:
+    """Deletes versions that are neither the current one, nor the newest, nor in any run."""
+    found = await versions.prune_versions(house.engine, workflow_id, body.version, body.dry_run)
+    return Pruned(pruned=found)
 
 
 @router.post("/{version}/activate")

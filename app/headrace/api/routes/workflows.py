@@ -35,7 +35,11 @@ async def list_workflows(
     lines = await reading.workflow_lines(house.engine, limit, offset, project)
     return [
         WorkflowLine(
-            id=line.id, name=line.name, project=line.project, updated_at=milliseconds(line.updated_at)
+            id=line.id,
+            name=line.name,
+            project=line.project,
+            version=line.version,
+            updated_at=milliseconds(line.updated_at),
         )
         for line in lines
     ]
