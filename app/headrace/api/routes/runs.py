@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 
-from headrace.api.deps import House, Limit, Offset, Shared
+from headrace.api.deps import House, Limit, Offset, OfProject, Shared
 from headrace.api.events import EVENT_STREAM, follow, read_cursor
 from headrace.api.explain_schemas import ExplanationOut
 from headrace.api.run_schemas import Cancelled, Logs, RunList, RunOut, RunSummary, WorkflowRunLine
@@ -153,7 +153,8 @@ async def list_runs(
     workflow_id: WorkflowId = None,
     limit: Limit = 100,
     offset: Offset = 0,
+    project: OfProject = None,
 ) -> RunList:
     """Runs of all workflows, newest first."""
-    wanted = RunFilter(workflow_id, status, limit, offset)
+    wanted = RunFilter(workflow_id, status, limit, offset, project)
     return RunList(items=[RunSummary.of(run) for run in await reading.find_runs(house.engine, wanted)])
