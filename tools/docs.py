@@ -21,7 +21,7 @@ from headrace.config import Settings
 from headrace.graph.states import mermaid
 from headrace.nodes.base import Config, NodeType
 from headrace.nodes.builtin import builtin
-from headrace.store import control_tables, tables, trigger_tables
+from headrace.store.all_tables import MODULES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 POSTGRESQL = make_url("postgresql+asyncpg://").get_dialect()()
@@ -54,8 +54,7 @@ def state_diagram() -> str:
 
 def tables_list() -> str:
     """Each table with its meaning and its columns, in the order of the code."""
-    modules = (tables, control_tables, trigger_tables)
-    return "\n\n".join(one_table(row) for module in modules for row in rows_of(module))
+    return "\n\n".join(one_table(row) for module in MODULES for row in rows_of(module))
 
 
 def rows_of(module: ModuleType) -> list[type[SQLModel]]:

@@ -24,15 +24,17 @@ def _names(module: ModuleType) -> Iterator[str]:
             yield str(row.__tablename__)
 
 
-_MODULES = (
-    activity_tables,
+MODULES = (
     tables,
     control_tables,
     trigger_tables,
+    activity_tables,
     stored_activity_tables,
     statistics_tables,
 )
-_OURS = {name for module in _MODULES for name in _names(module)}
+"""Those that describe tables."""
+
+_OURS = {name for module in MODULES for name in _names(module)}
 
 # The metadata may also hold tables of a program that uses Headrace.
 ALL_TABLES: tuple[Table, ...] = tuple(one for one in SQLModel.metadata.sorted_tables if one.name in _OURS)

@@ -8,9 +8,18 @@ from headrace.nodes.builtin import builtin
 TYPES = list(builtin())
 
 
-def least(node: NodeType[Config]) -> dict[str, str]:
-    """The settings without a default: names of something."""
-    return dict.fromkeys(node.config_model.model_json_schema().get("required", ()), "something")
+USELESS_ALONE: dict[str, dict[str, str | int]] = {
+    "code": {"code": "1"},
+    "inline": {"expression": "1"},
+    "repeat": {"for": 1},
+}
+"""What types need beside the settings that have no default."""
+
+
+def least(node: NodeType[Config]) -> dict[str, str | int]:
+    """What must be said: names of something for settings without a default."""
+    required = node.config_model.model_json_schema().get("required", ())
+    return dict.fromkeys(required, "something") | USELESS_ALONE.get(node.type, {})
 
 
 def test_the_palette_and_its_order() -> None:
