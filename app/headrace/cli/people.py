@@ -1,4 +1,4 @@
-"""`headrace approval` and `headrace runs signal`: what waits for people, and telling it to go on."""
+"""`headrace approval`, `headrace runs signal` and `signals`: what waits for people, and what it is told."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 
 app = typer.Typer(help="Decide and answer what runs wait for.", no_args_is_help=True)
 
+_SIGNAL_COLUMNS = ("sent", "name", "id", "status", "")
 _COLUMNS = ("task", "node", "asks", "answers", "since", "until")
 
 TaskId = Annotated[
@@ -54,6 +55,27 @@ class _Line(BaseModel):
 
 class _Lines(BaseModel):
     items: list[_Line]
+
+
+class _Signal(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+    id: str
+    name: str
+    status: str
+    node: str | None = None
+    taken_by: str | None = None
+    reason: str | None = None
+    sent_at: datetime
+
+    def cells(self) -> tuple[str, ...]:
+        became = {"consumed": f"by {self.taken_by}", "refused": self.reason or ""}
+        kept = f"for {self.node}" if self.node else ""
+        return (show_time(self.sent_at), self.name, self.id, self.status, became.get(self.status, kept))
+
+
+class _Signals(BaseModel):
+    items: list[_Signal]
 
 
 @app.command("list")
@@ -127,6 +149,24 @@ def signal(
     body: JsonObject = {"payload": read_input(payload)} if payload else {}
     body |= {key: value for key, value in (("id", id), ("node", node)) if value}
     _post(f"{run_path(run)}/signals/{quote(name, safe='')}", body, url, as_json, f"Sent {name} to {run}")
+
+
+def signals(
+    run: RunId,
+    children: Annotated[bool, typer.Option("--children", help="Also those of the runs below it.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most, oldest first.")] = 100,
+    url: Url = "",
+    as_json: AsJson = False,
+) -> None:
+    """List what a run was sent: buffered until a node wants it, consumed, or refused."""
+    query = {"limit": limit} | ({"children": "true"} if children else {})
+    with open_client(url) as client:
+        answer = client.get(f"{run_path(run)}/signals", query)
+    if as_json:
+        print_json(answer)
+    else:
+        found = read(_Signals, answer).items
+        print_table(_SIGNAL_COLUMNS, (one.cells() for one in found), "The run was sent no signals.")
 
 
 def _items(answer: JsonValue) -> JsonValue:

@@ -16,11 +16,20 @@ from headrace.graph.states import ENDED, RunStatus, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedSignal:
+    """A signal that came before its task waited for it, and was not what that wanted."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFacts:
     """Where a task stands. is_propagated: its successors were told of its end. error: `Kind: message`.
 
     The others are the columns of its row; batch: of the children that it waits for. asks, asks_whom: what it
-    asks people, and whom. failed_children: the first few runs that it failed with.
+    asks people, and whom. refused: the last signal that it refused when it began to wait. failed_children:
+    the first few runs that it failed with.
     """
 
     position: int
@@ -43,6 +52,7 @@ class TaskFacts:
     project: str = DEFAULT_PROJECT
     asks: str | None = None
     asks_whom: str | None = None
+    refused: RefusedSignal | None = None
     failed_children: tuple[UUID, ...] = ()
 
     @property

@@ -176,6 +176,9 @@ def _signal(task: TaskFacts) -> Cause:
     asked = {"asks": task.asks, "asksWhom": task.asks_whom} if task.asks else {}
     details: JsonObject = {"name": task.signal, "waitsFor": task.waits_for, **asked}
     text = f"waits for {what}{until(task.wake_at)}"
+    if (refused := task.refused) is not None:
+        text += f" (signal {refused.id} came early and was refused: {refused.reason})"
+        details["refused"] = {"id": refused.id, "reason": refused.reason}
     return Cause(_K.SIGNAL, text, until=task.wake_at, details=details)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from headrace.graph.children import Batch
 from headrace.graph.culprits import CHILD_FAILED
-from headrace.graph.explain_facts import Holder, TaskFacts
+from headrace.graph.explain_facts import Holder, RefusedSignal, TaskFacts
 from headrace.graph.ids import TaskId
 from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT
 from headrace.graph.states import RUN_ENDED, RunStatus, TaskStatus
@@ -24,7 +24,7 @@ FEW = 3
 """Children of a task, and holders of a key, that are named."""
 
 FEW_WORDS = 100
-"""Characters that are told of what a task asks people."""
+"""Characters that are told of what a task asks people, or of why it refused something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,17 @@ async def runs(tx: Tx, run_ids: Sequence[UUID]) -> list[RunRecord]:
     ]
 
 
+# Which task refused a signal, only the history knows. It is asked only where one was refused. With EXISTS
+# PostgreSQL would read all signals there are.
+_REFUSED = f"""
+CASE WHEN t.signal IS NOT NULL AND (
+  SELECT true FROM workflow_signals s
+  WHERE s.run_id = t.run_id AND s.name = t.signal AND s.refused IS NOT NULL LIMIT 1) THEN (
+  SELECT ARRAY[e.data ->> 'id', left(e.data ->> 'reason', {FEW_WORDS})] FROM workflow_events e
+  WHERE e.run_id = t.run_id AND e.position = t.position AND e.type = 'signal.refused'
+  ORDER BY e.id DESC LIMIT 1) END
+"""
+
 # `||`: null without an error. A batch counts only while it is waited for.
 _TASKS = f"""
 SELECT t.run_id, t.position, t.node_id, t.status, t.attempt, t.waits_for, t.signal, t.held_for, t.is_paused,
@@ -82,7 +93,7 @@ SELECT t.run_id, t.position, t.node_id, t.status, t.attempt, t.waits_for, t.sign
        CASE WHEN t.status = 'failed' AND t.error ->> 'type' = '{CHILD_FAILED}' THEN ARRAY(
          SELECT (c ->> 'runId')::uuid
          FROM jsonb_path_query(t.error, '$.details.children[0 to {FEW - 1}]') AS c) END AS failed_children,
-       c.total, c.at_once, c.tolerated, c.started, c.ended, c.failed
+       c.total, c.at_once, c.tolerated, c.started, c.ended, c.failed, {_REFUSED} AS refused
 FROM workflow_tasks t
 LEFT JOIN task_children c ON c.run_id = t.run_id AND c.position = t.position
   AND t.status = 'waiting' AND t.waits_for = '{CHILDREN}'
@@ -120,6 +131,7 @@ def _task(row: Record) -> TaskFacts:
         project=row.project or DEFAULT_PROJECT,
         asks=row.asks or None,
         asks_whom=row.asks_whom or None,
+        refused=None if row.refused is None else RefusedSignal(*row.refused),
         failed_children=tuple(row.failed_children or ()),
         batch=None if row.total is None else Batch(*counts),
     )

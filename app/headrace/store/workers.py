@@ -38,8 +38,8 @@ class Worker:
     """A worker process. running: tasks in its hands now.
 
     state: starting, running, stopping, stopped, failed, or unhealthy. is_healthy: it has not ended, and its
-    heartbeat is not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core, between
-    its last heartbeats; memory_mb: resident.
+    heartbeat is not older than a minute. busy: seconds that nodes' code ran. cpu_percent: of one core,
+    between its last heartbeats; memory_mb: resident.
     """
 
     id: UUID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 
 from headrace.engine.control import cancel_run, pause_run, resume_run
 from headrace.engine.execute import claim, perform
+from headrace.engine.explain import explain
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.settle import settle
@@ -170,6 +172,24 @@ async def test_an_early_one_that_turns_out_wrong_is_told_to_all_who_look(engine:
     with pytest.raises(InvalidInput) as refused:
         await signalled(engine, run_id, {"n": "many"}, id="one")
     assert refused.value.problems[0].message.startswith("n: ")
+
+    (told,) = (await explain(engine, run_id)).tasks
+    assert re.fullmatch(r"waits for signal go \(signal one came early and was refused: n: .+\)", told.text)
+    (cause,) = told.causes
+    refusal = cause.details["refused"]
+    assert isinstance(refusal, dict)
+    assert (refusal["id"], str(refusal["reason"])[:3]) == ("one", "n: ")
+
+
+async def test_who_refused_nothing_is_not_told_of_it(engine: Engine) -> None:
+    document = workflow([waiting("strict", payloadSchema=NUMBER), waiting("then")], [edge("strict", "then")])
+    run_id, dispatches = await begun(engine, document)
+    await signalled(engine, run_id, {"n": "many"}, id="one")
+    await drain(engine, dispatches)
+    await signalled(engine, run_id, {"n": 1})
+    assert await statuses_of(engine, run_id) == {"strict": "completed", "then": "waiting"}
+    (told,) = (await explain(engine, run_id)).tasks
+    assert told.text == "waits for signal go"
 
 
 async def test_a_run_that_ended_takes_none(engine: Engine) -> None:

@@ -47,6 +47,7 @@ async def test_explanations_read_no_table_as_a_whole_but_that_of_the_workers(db:
         "workflow_tasks_pkey",
         "task_children_pkey",
         "workflow_runs_children_idx",
+        "workflow_signals_pkey",
         "concurrency_slots_pkey",
         "workflow_runs_concurrency_idx",
         "workflow_workers",

@@ -1,4 +1,4 @@
-"""`headrace approval` and `headrace runs signal`, against an API that says what each test tells it to."""
+"""`headrace approval`, `runs signal` and `runs signals`, against an API that says what each test tells it."""
 
 from __future__ import annotations
 
@@ -107,3 +107,31 @@ def test_what_it_sends(
     assert (answer.code, answer.out) == (0, said)
     assert api.asked == [("POST", path, body)]
     assert json.loads(cli(*arguments, "--json", "--url", api.url).out) == {"taskId": TASK}
+
+
+def test_the_signals_of_a_run(cli: Cli, api: Api) -> None:
+    one: JsonObject = {"runId": RUN, "sentAt": "2026-01-01T00:00:00Z", "name": "go", "payload": {"n": 1}}
+    items: list[JsonObject] = [
+        {**one, "id": "a", "status": "consumed", "node": None, "takenBy": "wait", "reason": None},
+        {**one, "id": "b", "status": "refused", "node": None, "takenBy": None, "reason": "n: no number"},
+        {**one, "id": "c", "status": "buffered", "node": "later", "takenBy": None, "reason": None},
+        {**one, "id": "d", "status": "buffered", "node": None, "takenBy": None, "reason": None},
+    ]
+    answer = {"items": [*items]}
+    api.says(f"GET /runs/{RUN}/signals", json.loads(json.dumps(answer)))
+    said = cli("runs", "signals", RUN, "--url", api.url)
+    assert said.code == 0
+    lines = [line.split("go", 1)[1].split() for line in said.out.splitlines()[1:]]
+    assert lines == [
+        ["a", "consumed", "by", "wait"],
+        ["b", "refused", "n:", "no", "number"],
+        ["c", "buffered", "for", "later"],
+        ["d", "buffered"],
+    ]
+    assert api.asked[-1][1] == f"/runs/{RUN}/signals?limit=100"
+    more = cli("runs", "signals", RUN, "--children", "--limit", "5", "--json", "--url", api.url)
+    assert json.loads(more.out) == answer
+    assert api.asked[-1][1] == f"/runs/{RUN}/signals?limit=5&children=true"
+    api.says(f"GET /runs/{RUN}/signals", {"items": []})
+    assert cli("runs", "signals", RUN, "--url", api.url).out == "The run was sent no signals.\n"
+    assert cli("runs", "signals", "no-id", "--url", api.url).code != 0

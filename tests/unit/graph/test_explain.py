@@ -18,7 +18,7 @@ from headrace.graph.definition import parse
 from headrace.graph.explain import DEEPEST, Explanation, explain_node, explain_run
 from headrace.graph.explain_causes import Cause, CauseKind, sentence
 from headrace.graph.explain_chains import SHOWN
-from headrace.graph.explain_facts import Facts, Holder, QueueLook, RunFacts, TaskFacts
+from headrace.graph.explain_facts import Facts, Holder, QueueLook, RefusedSignal, RunFacts, TaskFacts
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject
 from headrace.graph.plan import Plan, make_plan
@@ -34,6 +34,7 @@ AT_LATER, AT_EARLIER = "2026-11-21 14:00:00 UTC", "2026-11-21 11:57:00 UTC"
 T = TaskStatus
 K = CauseKind
 HOLDER = Holder(OTHER, EARLIER)
+REFUSED = RefusedSignal("4711", "n: no number")
 
 
 def planned(document: JsonObject) -> Plan:
@@ -71,6 +72,14 @@ def alone(task: TaskFacts, **more: object) -> str:
         ({"waits_for": "signal", "signal": "go"}, "waits for signal go"),
         ({"waits_for": "signal", "signal": "go", "wake_at": LATER}, f"waits for signal go until {AT_LATER}"),
         ({"waits_for": "mine", "signal": "go"}, "waits for signal go"),
+        (
+            {"waits_for": "signal", "signal": "go", "wake_at": LATER, "refused": REFUSED},
+            f"waits for signal go until {AT_LATER} (signal 4711 came early and was refused: n: no number)",
+        ),
+        (
+            {"waits_for": "approval", "signal": "approval:n0", "asks": "Pay?", "refused": REFUSED},
+            'waits for an approval "Pay?" (signal 4711 came early and was refused: n: no number)',
+        ),
         ({"waits_for": "approval", "signal": "approval:n0"}, "waits for an approval"),
         (
             {"waits_for": "approval", "signal": "approval:n0", "asks": "Pay?", "wake_at": LATER},

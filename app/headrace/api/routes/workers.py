@@ -25,9 +25,9 @@ MOST_WORKERS = 1000
 class WorkerOut(Model):
     """A worker process.
 
-    state: starting, running, stopping, stopped, failed, or unhealthy while nobody hears of it. healthy: it has
-    not ended, and its last heartbeat is less than a minute old. running: tasks in its hands now. project: the
-    first of its projects.
+    state: starting, running, stopping, stopped, failed, or unhealthy while nobody hears of it. healthy: it
+    has not ended, and its last heartbeat is less than a minute old. running: tasks in its hands now. project:
+    the first of its projects.
     """
 
     id: UUID
