@@ -189,6 +189,41 @@ async def test_another_worker_of_the_project_takes_over_from_one_that_is_killed(
             await workers.check_all_well(1, 60)
 
 
+async def test_any_worker_brings_back_the_jobs_that_a_projects_queue_lost(
+    database_url: str, redis_url: str
+) -> None:
+    settings = {"HEADRACE_SWEEP_SECONDS": "0.2", "HEADRACE_LOST_DELIVERY_SECONDS": "0.5"}
+    with connect(redis_url) as redis:
+        async with fleet(database_url, redis_url, **settings) as workers:
+            runs = await begin(workers, "shop", chain(1), count=5)
+            redis.flushall()
+            employ(workers, "bank")
+
+            async def are_back() -> bool:
+                return queued(redis) == {"workflow-tasks--shop": 5}
+
+            await eventually(are_back, 20, "the jobs are in their queue again")
+            deliveries = await workers.count_tasks("delivery = 2")
+            for _ in range(5):  # more than the half second after which a delivery is looked for
+                last = await _sweeps(workers)
+                await eventually(partial(_swept_since, workers, last), 20, "a sweep looked at them")
+            assert (deliveries, await workers.count_tasks("delivery = 2")) == (5, 5)
+            assert await are_back()
+            employ(workers, "shop")
+            await until_ended(workers, runs)
+
+
+async def _sweeps(workers: Fleet) -> object:
+    async with workers.engine.db.transaction() as tx:
+        row = await tx.row("SELECT last_at FROM sweeps WHERE name = 'sweep'")
+    assert row is not None
+    return row.last_at
+
+
+async def _swept_since(workers: Fleet, moment: object) -> bool:
+    return await _sweeps(workers) != moment
+
+
 async def test_stock_rq_workers_run_a_projects_jobs(database_url: str, redis_url: str) -> None:
     rq = (
         str(Path(sys.executable).parent / "rq"),
