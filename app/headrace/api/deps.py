@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Query, Request
+from pydantic import AfterValidator
 
 from headrace.api.body import plain_json
 from headrace.config import Settings
 from headrace.engine.program import Engine
 from headrace.errors import QueueUnavailable
 from headrace.graph.dispatch import Dispatch
-from headrace.graph.project import PROJECT_PATTERN
+from headrace.graph.project import require_project
 from headrace.log import Log
 from headrace.queues.broker import Broker
 from headrace.queues.inspect import QueueDepth, RqWorker
@@ -55,9 +56,16 @@ def house(request: Request) -> House:
 Shared = Annotated[House, Depends(house)]
 PlainJson = Depends(plain_json)
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
-OfProject = Annotated[str | None, Query(pattern=PROJECT_PATTERN, description="Only those of this project.")]
-InProject = Annotated[
-    str | None,
-    Query(pattern=PROJECT_PATTERN, description="The project that it is for, else the default one."),
-]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000, description="How many to pass over.")]
+
+
+def _project(name: str | None) -> str | None:
+    """What stands in a query. Raises InvalidInput."""
+    return None if name is None else require_project(name)
+
+
+_Named = AfterValidator(_project)
+OfProject = Annotated[str | None, _Named, Query(description="Only those of this project.")]
+InProject = Annotated[
+    str | None, _Named, Query(description="The project that it is for, else the default one.")
+]

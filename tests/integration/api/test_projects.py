@@ -42,7 +42,11 @@ async def test_a_bad_name_is_refused_with_its_rule(client: httpx.AsyncClient, na
     assert by_body.status_code == 422
     (problem,) = by_body.json()["details"]
     assert (problem["path"], "lower-case letters" in problem["hint"]) == ("project", True)
-    assert (await client.post("/workflows", json=chain(1), params={"project": name})).status_code == 422
+    for by_query in (
+        await client.post("/workflows", json=chain(1), params={"project": name}),
+        await client.get("/workflows", params={"project": name}),
+    ):
+        assert (by_query.status_code, by_query.json()["details"]) == (422, [problem])
     assert (await client.get("/workflows")).json() == []
 
 
