@@ -23,6 +23,9 @@ from headrace.store import events, family, holds, run_reading, runs
 from headrace.store.db import Tx
 from headrace.store.runs import LockedRun
 
+TIMED_OUT = "Timeout"
+"""How the reason of a run begins whose own clock ended it."""
+
 
 async def cancel_run(engine: Engine, run_id: UUID, grace: float = 0.0) -> list[Dispatch]:
     """Cancels all that has not ended, except `finally` nodes; they run, then the run ends `cancelled`.
@@ -92,7 +95,9 @@ async def fail_late_run(engine: Engine, run_id: UUID) -> list[Dispatch]:
             return []
         if run.status is RunStatus.PAUSED:  # since it was looked at, and its clock stands
             return []
-        return await _stop(engine, tx, run, Verdict(RunStatus.FAILED, "the run took longer than its timeout"))
+        limit = (await engine.programs.one(tx, run.program)).plan.timeout or 0
+        reason = f"{TIMED_OUT}: the run took longer than {limit:g} s"
+        return await _stop(engine, tx, run, Verdict(RunStatus.FAILED, reason))
 
     return await engine.db.transact(work)
 

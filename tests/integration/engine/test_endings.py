@@ -254,7 +254,7 @@ async def test_the_run_s_clock_stops_all_but_finally(engine: Engine) -> None:
     await sql(engine.db, "UPDATE workflow_runs SET deadline_at = now() - interval '1 s'")
     await drain(engine, await clocks.enforce(engine))
     assert await status_of(engine, run.run_id) == "failed"
-    assert await reason_of(engine, run.run_id) == "the run took longer than its timeout"
+    assert await reason_of(engine, run.run_id) == "Timeout: the run took longer than 3600 s"
     assert await statuses_of(engine, run.run_id) == {
         "waits": "cancelled",
         "after": "cancelled",
@@ -387,7 +387,7 @@ async def test_a_pause_stops_the_clocks_of_a_run_and_of_its_tasks(engine: Engine
     await _pass(engine, 200)
     await drain(engine, await clocks.enforce(engine))
     assert await status_of(engine, run.run_id) == "failed"
-    assert await reason_of(engine, run.run_id) == "the run took longer than its timeout"
+    assert await reason_of(engine, run.run_id) == "Timeout: the run took longer than 3600 s"
     assert await verify(engine.db) == []
 
 

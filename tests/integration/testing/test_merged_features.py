@@ -101,4 +101,4 @@ def test_a_clock_that_ends_the_run_and_one_that_only_warns() -> None:
 def test_a_run_s_own_clock_has_its_word() -> None:
     waits = node("wait", "waitSignal", config={"name": "never"})
     result = run_workflow(workflow([waits], [], timeout="1h"), {})
-    assert (result.status, result.reason) == ("failed", "the run took longer than its timeout")
+    assert (result.status, result.reason) == ("failed", "Timeout: the run took longer than 3600 s")

@@ -147,7 +147,7 @@ def test_the_time_of_a_run_is_up() -> None:
     result = run_workflow(workflow([node("ask", "approval")], [], timeout="7d"))
 
     assert (result.status, result.statuses) == ("failed", {"ask": "cancelled"})
-    assert result.reason == "the run took longer than its timeout"
+    assert result.reason == "Timeout: the run took longer than 604800 s"
 
 
 def test_every_problem_of_a_definition_is_told() -> None:
