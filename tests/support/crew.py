@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID, uuid4
 
 from headrace.engine.execute import Finished, claim, perform, perform_at_once
@@ -50,7 +51,7 @@ class Crew:
 
     def _taker(self) -> Taker:
         slots, perform = self.chance.choice((0, 0, 1, 8)), self.chance.choice((None, _at_once, _at_once))
-        return Taker(uuid4(), slots, perform)
+        return Taker(uuid4(), partial(min, slots), perform)
 
     def push(self, dispatches: Sequence[Dispatch]) -> None:
         for dispatch in dispatches:

@@ -19,7 +19,7 @@ from headrace.engine.execute import (
     perform_at_once,
     take,
 )
-from headrace.engine.handover import Ran, Taker, count_successors
+from headrace.engine.handover import Ran, Taker
 from headrace.engine.prepare import Execution
 from headrace.engine.settle import Settled, settle
 from headrace.graph.dispatch import Dispatch, RunTask
@@ -76,6 +76,21 @@ class _Seat:
     is_asked: bool = False
     began: float = 0.0
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Promised:
+    """The slots that one settlement has kept free for the successors that it takes."""
+
+    beside: Beside
+    count: int = 0
+
+    def renew(self, most: int) -> int:
+        """Gives back what it has, and keeps up to `most`; returns how many."""
+        if self.count:
+            self.beside.promise_slots(-self.count)
+        self.count = self.beside.promise_slots(most) if most else 0
+        return self.count
 
 
 class TaskLane:
@@ -229,9 +244,9 @@ class TaskLane:
         group, self._done = self._done, []
         self._in_settlement += len(group)
         finished = [seat.finished for seat in group if seat.finished is not None]
-        promised = self._beside.promise_slots(count_successors(finished))
+        promised = _Promised(self._beside)
         try:
-            taker = Taker(self._runtime.worker_id, promised, self._at_once)
+            taker = Taker(self._runtime.worker_id, promised.renew, self._at_once)
             settled = await patiently(partial(settle, self._runtime.engine, finished, taker))
             self._deliver(settled.dispatches)
             if settled.dispatches and settled.taken:
@@ -248,7 +263,7 @@ class TaskLane:
             for seat in group:
                 _answer(seat, error=error)
         finally:
-            self._beside.promise_slots(-promised)
+            promised.renew(0)
             self._in_settlement -= len(group)
             for seat in group:
                 if seat.finished is not None:

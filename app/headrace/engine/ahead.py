@@ -8,7 +8,7 @@ and it is released the ordinary way. That is why only nodes that do nothing to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 from headrace.engine.execute import takes_no_time
 from headrace.engine.handover import Completed
 from headrace.engine.prepare import Execution, execution_of
+from headrace.engine.program import KnownRuns
 from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result, needed
 from headrace.graph.shortcut import may_run_ahead
@@ -34,11 +35,11 @@ Answer = Callable[[Execution], Completed | None]
 """Runs a node; None when its end is none that may be handed over."""
 
 
-def run_ahead(batch: Sequence[Completed], answer: Answer) -> list[Completed]:
+def run_ahead(runs: KnownRuns, batch: Sequence[Completed], answer: Answer) -> list[Completed]:
     """Runs what becomes ready by a batch of completions, and by those that follow: parents first."""
     found: list[Completed] = []
     deadline = monotonic() + SECONDS
-    for front in _fronts(batch):
+    for front in _fronts(one for one in batch if not runs.had_detour(one.execution.task.run_id)):
         for execution in front.ready():
             if len(found) == AT_ONCE or monotonic() > deadline:
                 return found
@@ -48,7 +49,7 @@ def run_ahead(batch: Sequence[Completed], answer: Answer) -> list[Completed]:
     return found
 
 
-def _fronts(batch: Sequence[Completed]) -> list[_Front]:
+def _fronts(batch: Iterable[Completed]) -> list[_Front]:
     fronts: dict[UUID, _Front] = {}
     for one in batch:
         run = one.execution.run

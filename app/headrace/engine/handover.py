@@ -5,8 +5,9 @@ One commit a hop instead of three, and no wake-up in between. The jobs that RQ i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -33,17 +34,18 @@ _log = Log("headrace.engine")
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """A process that goes on with the successors of what it completes. slots: how many at most.
+    """A process that goes on with the successors of what it completes.
 
-    perform: runs a node that takes no time; without it no node runs ahead.
+    slots: asked for so many, keeps slots free and says how many. perform: runs a node that takes no time;
+    without it no node runs ahead.
     """
 
     worker_id: UUID
-    slots: int
+    slots: Callable[[int], int]
     perform: Callable[[Execution], Finished] | None = None
 
 
-NOBODY = Taker(UUID(int=0), 0)
+NOBODY = Taker(UUID(int=0), partial(min, 0))
 """Successors go to the queue."""
 
 
@@ -91,13 +93,6 @@ class HandedOver:
     taken: Sequence[Execution]
 
 
-def count_successors(finished: Iterable[Finished]) -> int:
-    """How many tasks could become ready by these ends, at most."""
-    return len(
-        {TaskId(one.execution.task.run_id, target) for one in finished for target in _targets(one.execution)}
-    )
-
-
 def is_quick(execution: Execution, settlement: Settlement) -> bool:
     """Whether this end of an execution may be handed over."""
     plan, position = execution.program.plan, execution.task.position
@@ -114,7 +109,8 @@ async def hand_over(
     """
     holder = Holder(taker.worker_id, new_token(), engine.lease_seconds)
     everything = [*batch, *ahead]
-    chosen = _chosen(everything, taker.slots) - {one.execution.task for one in ahead}
+    following = _following(everything)
+    chosen = set(following[: taker.slots(len(following))])
     now = monotonic()
     completions = [_completion(one, chosen, now) for one in everything]
     async with engine.db.connection() as tx:
@@ -128,6 +124,8 @@ async def hand_over(
             _log.warning("not_taken", f"{type(error).__name__}: {error}", tasks=len(outcome.claimed))
             taken, given_back = [], await _give_back(engine, outcome)
     dispatches = [*(one.dispatch() for one in outcome.queued), *given_back]
+    for task in outcome.settled:
+        engine.runs.note_detour(task.run_id)
     ran = _ran(ahead, outcome)
     released = [*outcome.released, *(one.execution.task for one in ran)]
     return HandedOver(released, outcome.settled, ran, dispatches, taken)
@@ -159,20 +157,20 @@ def _at_hand(batch: Sequence[Completed], outcome: shortcut.Outcome) -> dict[Task
     }
 
 
-def _chosen(batch: Sequence[Completed], most: int) -> set[TaskId]:
-    """Which successors the taker claims if they become ready.
+def _following(batch: Sequence[Completed]) -> list[TaskId]:
+    """Which successors the taker would claim if they become ready, once each, in the order of its wishes.
 
     The first of each completion, so that a chain goes on; of its others, which other processes could run
     beside it, only those that take no longer than their way through the queue.
     """
-    chosen: set[TaskId] = set()
+    done = {one.execution.task for one in batch}
+    found: dict[TaskId, None] = {}
     for one in batch:
         for number, target in enumerate(_targets(one.execution)):
-            if len(chosen) == most:
-                return chosen
-            if number == 0 or one.execution.program.types[target].is_instant:
-                chosen.add(TaskId(one.execution.task.run_id, target))
-    return chosen
+            task = TaskId(one.execution.task.run_id, target)
+            if task not in done and (number == 0 or one.execution.program.types[target].is_instant):
+                found[task] = None
+    return list(found)
 
 
 def _targets(execution: Execution) -> list[int]:

@@ -233,6 +233,7 @@ class KnownRuns:
     def __init__(self, size: int = 512) -> None:
         self._size = size
         self._kept: OrderedDict[UUID, KnownRun] = OrderedDict()
+        self._detours: OrderedDict[UUID, None] = OrderedDict()
 
     def get(self, run_id: UUID) -> KnownRun | None:
         return self._kept.get(run_id)
@@ -241,6 +242,16 @@ class KnownRuns:
         self._kept[run_id] = run
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
+
+    def note_detour(self, run_id: UUID) -> None:
+        """A completion of the run could not be handed over: it had a failure, or is paused or debugged."""
+        self._detours[run_id] = None
+        while len(self._detours) > self._size:
+            self._detours.popitem(last=False)
+
+    def had_detour(self, run_id: UUID) -> bool:
+        """Whether that was so lately: then its nodes would run ahead for nothing."""
+        return run_id in self._detours
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from headrace.store import claims, events
 from headrace.store.codec import dump_optional, plain, size_of
 from headrace.store.db import Tx
 from headrace.store.ids import new_id
+from headrace.store.payloads import INLINE_LIMIT
 from headrace.store.recovery import CHILDREN, RETRY
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
@@ -142,9 +143,8 @@ async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) ->
     if not entries:
         return _NOTHING
     batch = [_handed(entry) for entry in entries]
-    ahead = run_ahead(batch, partial(_at_once, taker.perform)) if taker.perform else []
     try:
-        return await hand_over(engine, batch, taker, ahead)
+        return await hand_over(engine, batch, taker, _ahead(engine, batch, taker))
     except StoreUnavailable:
         raise
     except Exception as error:  # whatever PostgreSQL says of one row
@@ -152,11 +152,23 @@ async def _hand_over(engine: Engine, entries: Sequence[_Entry], taker: Taker) ->
         return _NOTHING
 
 
+def _ahead(engine: Engine, batch: Sequence[Completed], taker: Taker) -> Sequence[Completed]:
+    """What runs ahead of a batch; nothing where that goes wrong: the ordinary way finds out why."""
+    if taker.perform is None:
+        return ()
+    try:
+        return run_ahead(engine.runs, batch, partial(_at_once, taker.perform))
+    except Exception:
+        _log.exception("not_run_ahead", tasks=len(batch))
+        return ()
+
+
 def _at_once(perform: Callable[[Execution], Finished], execution: Execution) -> Completed | None:
     """Runs a node ahead; None when it did not end in a way that is handed over."""
     began = monotonic()
     entry = _readable(perform(execution), 0.0)
-    return replace(_handed(entry), began=began) if _is_quick(entry) else None
+    is_short = len(entry.settlement.output or "") <= INLINE_LIMIT
+    return replace(_handed(entry), began=began) if is_short and _is_quick(entry) else None
 
 
 def _handed(entry: _Entry) -> Completed:

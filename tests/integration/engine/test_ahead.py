@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -18,10 +20,12 @@ from headrace.engine.start import Started, StartRequest, start_run
 from headrace.engine.sweep import wake_due
 from headrace.engine.verify import verify
 from headrace.graph.dispatch import Release, RunTask
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.outcome import Done
 from headrace.store.claims import Delivery
+from headrace.store.payloads import INLINE_LIMIT
 from support.build import edge, if_else, node, workflow
-from support.drive import WORKER, NoHttp, drain, status_of, tasks_of
+from support.drive import WORKER, NoHttp, deliver, drain, status_of, tasks_of
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +35,7 @@ def at_once(execution: Execution) -> Finished:
     return perform_at_once(execution, NoHttp())
 
 
-TAKER = Taker(WORKER, 8, at_once)
+TAKER = Taker(WORKER, partial(min, 8), at_once)
 
 
 def chain(length: int, **last: object) -> JsonObject:
@@ -54,6 +58,13 @@ async def roots_of(engine: Engine, run: Started) -> list[Finished]:
     jobs = [one for one in run.dispatches if isinstance(one, RunTask)]
     held = await claim(engine, [Delivery(job.task, job.attempt, job.delivery) for job in jobs], WORKER)
     return [at_once(one) for one in held]
+
+
+def nested(depth: int) -> JsonValue:
+    value: JsonValue = 1
+    for _ in range(depth):
+        value = {"in": value}
+    return value
 
 
 def ran(settled: Settled) -> list[str]:
@@ -208,6 +219,68 @@ async def test_what_was_tried_before_is_not_run_ahead(engine: Engine) -> None:
     assert ran(settled) == []
     await drain(engine, [*settled.dispatches])
     assert (await tasks_of(engine, run.run_id))["n1"].status in ("queued", "completed")
+
+
+async def test_one_slot_is_enough_for_what_follows_them(engine: Engine) -> None:
+    """A worker keeps as many slots as it has use for: none for what has run already."""
+    document = workflow(
+        [node("a", "noop"), node("b", "noop"), node("c", "script")], [edge("a", "b"), edge("b", "c")]
+    )
+    run = await started(engine, document)
+    asked: list[int] = []
+
+    def keep(most: int) -> int:
+        asked.append(most)
+        return 1
+
+    settled = await settle(engine, await roots_of(engine, run), Taker(WORKER, keep, at_once))
+    assert (ran(settled), [one.node.id for one in settled.taken], asked) == (["b"], ["c"], [1])
+
+
+async def test_once_for_nothing_and_then_no_more(engine: Engine) -> None:
+    run = await started(engine, chain(4))
+    roots = await roots_of(engine, run)
+    await sql(engine.db, "UPDATE workflow_runs SET failed = 1 WHERE id = $1", run.run_id)
+    performed: list[str] = []
+
+    def note(execution: Execution) -> Finished:
+        performed.append(execution.node.id)
+        return at_once(execution)
+
+    taker = Taker(WORKER, partial(min, 8), note)
+    settled = await settle(engine, roots, taker)
+    assert performed == ["n1", "n2", "n3"]
+    jobs = [
+        job for one in settled.dispatches for job in await deliver(engine, one) if isinstance(job, RunTask)
+    ]
+    assert [job.node_id for job in jobs] == ["n1"]
+    held = await claim(engine, [Delivery(job.task, job.attempt, job.delivery) for job in jobs], WORKER)
+    await settle(engine, [at_once(one) for one in held], taker)
+    assert performed == ["n1", "n2", "n3"]
+
+
+async def test_a_long_output_is_stored_apart_and_so_the_ordinary_way(engine: Engine) -> None:
+    run, settled = await settle_roots(engine, chain(3, type="quick_script", config={"size": INLINE_LIMIT}))
+    assert (ran(settled), [one.node.id for one in settled.taken]) == (["n1"], ["n2"])
+    last = await settle(engine, [at_once(one) for one in settled.taken], TAKER)
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert len(last.released) == 1
+    (row,) = await sql(engine.db, "SELECT output FROM workflow_tasks WHERE output_ref IS NOT NULL")
+    assert row.output is None
+
+
+async def test_what_goes_wrong_ahead_harms_no_other(engine: Engine) -> None:
+    """An input that is nested deeper than Python can follow."""
+    run = await started(engine, chain(2))
+    roots = await roots_of(engine, run)
+    broken = replace(roots[0], outcome=Done(nested(600)))
+    other = await started(engine, chain(2))
+    settled = await settle(engine, [broken, *await roots_of(engine, other)], TAKER)
+    assert await status_of(engine, other.run_id) in ("succeeded", "running")
+    await drain(engine, settled.dispatches)
+    for one in settled.taken:
+        await drain(engine, (await settle(engine, [at_once(one)], TAKER)).dispatches)
+    assert await status_of(engine, other.run_id) == "succeeded"
 
 
 async def test_losers_wait_until_the_database_says_that_they_run(engine: Engine) -> None:
