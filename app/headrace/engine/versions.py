@@ -59,9 +59,9 @@ async def prune_versions(
 ) -> list[int]:
     """Deletes the versions that nothing needs; returns them.
 
-    Kept are the current one, the newest, and those of runs: of active ones because they go on with it, of
-    ended ones because they are read by it. only: no other one than this. is_dry: deletes nothing. Raises
-    NotFound.
+    Kept are the current one, the newest, those that sub-workflow nodes name, and those of runs: of active
+    ones because they go on with it, of ended ones because they are read by it. only: no other one than this.
+    is_dry: deletes nothing. Raises NotFound.
     """
 
     async def work(tx: Tx) -> list[int]:
@@ -69,6 +69,9 @@ async def prune_versions(
         if await workflows.current_version(tx, workflow_id) is None:
             raise NotFound("Workflow not found")
         found = [one for one in await versions.unused(tx, workflow_id) if only in (None, one)]
+        if found:
+            needed = await versions.named(tx, workflow_id)
+            found = [one for one in found if one not in needed]
         if not is_dry:
             await versions.delete(tx, workflow_id, found)
         return found

@@ -61,6 +61,22 @@ async def unused(tx: Tx, workflow_id: UUID) -> list[int]:
     return [row.version for row in await tx.fetch(_UNUSED, workflow_id)]
 
 
+# Names with placeholders may mean this workflow, too.
+_NAMED = """
+SELECT DISTINCT (node->'version')::numeric AS version
+FROM workflow_versions, jsonb_path_query(
+  definition, '$.** ? (@.workflow.type() == "string" && @.version.type() == "number")'
+) AS node
+WHERE node->>'workflow' = $1::text OR node->>'workflow' LIKE '%{%'
+   OR node->>'workflow' = (SELECT name FROM workflows WHERE id = $1::uuid)
+"""
+
+
+async def named(tx: Tx, workflow_id: UUID) -> set[int]:
+    """The versions of a workflow that stored definitions name: of sub-workflows that stay with one."""
+    return {int(row.version) for row in await tx.fetch(_NAMED, str(workflow_id))}
+
+
 async def delete(tx: Tx, workflow_id: UUID, numbers: Sequence[int]) -> None:
     """Deletes versions, which no run may have."""
     await tx.fetch(

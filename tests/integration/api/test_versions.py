@@ -157,6 +157,18 @@ async def test_pruning_keeps_what_is_current_newest_or_in_a_run(
     assert await current(client, workflow_id) == (7, "say seven")
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+async def test_pruning_keeps_a_version_that_a_sub_workflow_stays_with(
+    client: httpx.AsyncClient, by_name: bool
+) -> None:
+    workflow_id = await with_versions(client, "one", "two", "three", "four")
+    config: JsonObject = {"workflow": "say four" if by_name else workflow_id, "version": 2}
+    inner = workflow([node("call", type="subWorkflow", config=config)], [])
+    each: JsonObject = {"items": "${input.all}", "body": inner}
+    await saved(client, workflow([node("each", type="map", config=each)], []))
+    assert await prune(client, workflow_id) == [1, 3]
+
+
 async def test_pruning_what_is_not_there(client: httpx.AsyncClient) -> None:
     answer = await client.post(f"/workflows/{uuid4()}/versions/prune", json={})
     assert answer.status_code == 404

@@ -124,7 +124,7 @@ async def get_version(workflow_id: UUID, version: Number, house: Shared) -> Work
 
 @router.post("/prune", dependencies=[PlainJson])
 async def prune(workflow_id: UUID, body: PruneBody, house: Shared) -> Pruned:
-    """Deletes versions that are neither the current one, nor the newest, nor in any run."""
+    """Deletes versions that nothing needs: not current, not newest, in no run, named by no sub-workflow."""
     found = await versions.prune_versions(house.engine, workflow_id, body.version, body.dry_run)
     return Pruned(pruned=found)
 
