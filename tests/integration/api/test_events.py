@@ -155,3 +155,8 @@ async def test_a_quiet_stream_is_kept_open_and_outlives_postgres(
     await following.aclose()
     assert texts[:3] == ["retry: 1000\n\n", ": still here\n\n", ": still here\n\n"]
     assert read(texts[3])[0].event == "run.started"
+
+
+async def test_the_stream_of_a_run_that_is_deleted_ends(engine: Engine) -> None:
+    messages = [message async for message in follow(engine, UUID(int=1), Cursor())]
+    assert messages == ["retry: 1000\n\n"]

@@ -12,7 +12,9 @@ from headrace.engine.again import Rerun, rerun, retry_run
 from headrace.engine.bulk import BulkAction, BulkRequest, act_on_many
 from headrace.engine.control import cancel_run
 from headrace.engine.deleting import delete_run, delete_runs
+from headrace.engine.explain import explain
 from headrace.engine.program import Engine
+from headrace.engine.reading import run_detail
 from headrace.engine.save import create_workflow
 from headrace.engine.signals import SignalRequest, send_signal
 from headrace.engine.start import StartRequest, start_run
@@ -158,6 +160,8 @@ async def test_a_retry_makes_a_deleted_child_anew(engine: Engine, db: Database) 
     first, second, _ = await children_of(engine, run_id)
     for child in (first, second):
         await delete_run(engine, child)
+    assert (await explain(engine, run_id)).text.startswith("failed because of node map")
+    assert len((await run_detail(engine, run_id)).inner) == 2  # of the item that is left
     await drain(engine, await retry_run(engine, run_id))
     # The new one in the middle is at its first attempt, which fails as the deleted one's did.
     assert await status_of(engine, run_id) == "failed"
