@@ -173,11 +173,13 @@ def test_worker_upload_sends_tasks_and_then_workflows(
     cli: Cli, api: Api, on: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "greet.py").write_text("def greet(): ...")
-    api.says("GET /activities", {"items": []})
+    for name in ("greet", "served"):
+        (tmp_path / "tasks" / f"{name}.py").write_text(f"def {name}(): ...")
+    api.says("GET /activities", {"items": [{"name": "served", "origin": "project"}]})
     api.says("PUT /activities/greet", {"name": "greet", "hash": "ab" * 32, "isNew": True})
     said = cli("worker", "upload", *on)
     assert said.out.splitlines() == [
+        "Task served comes with the workers",
         "✓ Uploaded task: greet (abababababab)",
         "Workflow Hello is up to date",
         "✓ Uploaded workflow: new one",
