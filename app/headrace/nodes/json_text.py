@@ -15,17 +15,24 @@ _UNSTORABLE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
+class NestedTooDeep(ValueError):
+    """A JSON text that templates and the log could not follow."""
+
+    def __init__(self) -> None:
+        super().__init__("nested too deep")
+
+
 def read_json(text: str) -> JsonValue:
     """The value that a JSON text stands for, without what cannot be stored: NUL and lone surrogates.
 
-    Raises ValueError if it is no JSON (NaN and numbers that are too large are none), or nested too deep.
+    Raises ValueError if it is no JSON (NaN and numbers that are too large are none), and NestedTooDeep.
     """
     try:
         data: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise NestedTooDeep from None
     if too_deep(data):
-        raise ValueError("nested too deep")
+        raise NestedTooDeep
     return _storable(data) if _ESCAPED.search(text) or _UNSTORABLE.search(text) else data
 
 

@@ -8,7 +8,7 @@ from typing import cast
 from headrace.errors import Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
-from headrace.nodes.json_text import read_json
+from headrace.nodes.json_text import NestedTooDeep, read_json
 from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits
 from headrace.sandbox.cell.wire import Answer, Trouble
 from headrace.sandbox.checked import Checked
@@ -16,6 +16,8 @@ from headrace.sandbox.owner import Ended
 
 MOST_LINES = 1_000
 LONGEST_LINE = 20_000
+
+_TOO_DEEP = Failed("the output is nested too deep", kind="BadOutput", retryable=False)
 
 
 def sandboxed_of(language: Language, limits: SandboxLimits, ended: Ended) -> Sandboxed:
@@ -25,7 +27,10 @@ def sandboxed_of(language: Language, limits: SandboxLimits, ended: Ended) -> San
         raise SandboxFailed(failed, log)
     if language == "bash" and ended.answer is None:
         return _of_bash(ended, log)
-    answer = _readable(ended.answer or b"")
+    try:
+        answer = _readable(ended.answer or b"")
+    except NestedTooDeep:
+        raise SandboxFailed(_TOO_DEEP, log) from None
     if answer is None:
         raise SandboxFailed(_dead(ended), log)
     if answer["trouble"] is not None:
@@ -102,9 +107,11 @@ def _of_bash(ended: Ended, log: tuple[str, ...]) -> Sandboxed:
 
 
 def _readable(body: bytes) -> Answer | None:
-    """An answer as the cell's own code would give it, without what cannot be stored."""
+    """An answer as the cell's own code would give it, without what cannot be stored. Raises NestedTooDeep."""
     try:
         answer: object = read_json(body.decode("utf-8", "surrogatepass"))
+    except NestedTooDeep:
+        raise
     except ValueError:
         return None
     if not isinstance(answer, dict) or answer.keys() != Answer.__annotations__.keys():

@@ -133,6 +133,27 @@ async def test_a_death_is_its_program_s_own(lane: SandboxLane, source: str, fail
     assert await answer(lane, "return 1") == 1
 
 
+@pytest.mark.parametrize("depth", [200, 1_000, 100_000])  # for the log, for Python, for the engine's stack
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("python", "v = 'x'\nfor i in range(DEPTH): v = [v]\nreturn v"),
+        ("javascript", "let v = 'x'; for (let i = 0; i < DEPTH; i++) v = [v]; v"),
+    ],
+)
+async def test_an_output_that_is_nested_too_deep_is_not_tried_again(
+    lane: SandboxLane, language: Language, source: str, depth: int
+) -> None:
+    program = Program(language, source.replace("DEPTH", str(depth)))
+    failed = Failed("the output is nested too deep", "BadOutput", retryable=False)
+    assert (await failure(lane, program)).failed == failed
+
+
+async def test_a_program_without_end_in_itself_is_no_deep_output(lane: SandboxLane) -> None:
+    program = Program("javascript", "const f = (n) => f(n + 1) + 1; Promise.resolve().then(() => f(0))")
+    assert (await failure(lane, program)).failed.kind == "RangeError"
+
+
 @pytest.mark.parametrize("language", ["python", "javascript"])
 async def test_what_does_not_end_is_ended(lane: SandboxLane, language: Language) -> None:
     limits = SandboxLimits(seconds=0.2, memory_mb=32, output_bytes=1 << 16)

@@ -119,7 +119,6 @@ def ended(answer: bytes | None, status: int = 0) -> Ended:
         b"null",
         b"[]",
         b"\xff",
-        b"[" * 100_000,
         b'{"output": 1}',
         b'{"output": NaN, "trouble": null}',
         b'{"output": 1e999, "trouble": null}',
@@ -134,6 +133,17 @@ def test_nonsense_is_no_answer(forged: bytes) -> None:
         sandboxed_of("python", PYTHON_LIMITS, ended(forged))
     message = "the program's process ended with status 0 before it answered"
     assert caught.value.failed == Failed(message, "ProcessDied")
+
+
+@pytest.mark.parametrize("depth", [201, 100_000])
+def test_an_answer_that_is_nested_too_deep_is_not_asked_for_again(depth: int) -> None:
+    with pytest.raises(SandboxFailed) as caught:
+        sandboxed_of(
+            "python",
+            PYTHON_LIMITS,
+            ended(b'{"output": ' + b"[" * depth + b"]" * depth + b', "trouble": null}'),
+        )
+    assert caught.value.failed == Failed("the output is nested too deep", "BadOutput", retryable=False)
 
 
 @given(answer=st.binary(max_size=100))

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NoReturn, TextIO, cast
 
 from . import bash_code, javascript_code, python_code
-from .trouble import InTrouble, trouble_of
+from .trouble import InTrouble, too_deep, trouble_of
 from .walls import Walls, enter
 from .wire import Answer, Language, Request, packed, read_frame, unpacked
 
@@ -95,7 +95,9 @@ def _answered(request: Request) -> bytes:
 def _fitting(output: object, most: int) -> bytes:
     try:
         frame = packed(Answer(output=output, trouble=None))
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise too_deep() from None
+    except (TypeError, ValueError) as error:
         raise InTrouble("BadOutput", f"the output is not JSON: {error}") from None
     if len(frame) > most:
         raise InTrouble("OutputTooLarge", f"the output has {len(frame)} bytes, more than {most}")

@@ -9,13 +9,14 @@ import time
 from typing import Protocol, cast
 
 from .preloaded import JAVASCRIPT
-from .trouble import InTrouble
+from .trouble import InTrouble, too_deep
 from .wire import Request
 
 _STACK_BYTES = 512 * 1024
 _WORDS_MB = 4  # what a program may have more when it is over, so that what it wrote can be read
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _HOPELESS = frozenset({"SyntaxError", "NoSuchFunction"})
+_NO_STACK = "Maximum call stack size exceeded"
 _IS_STRICT = re.compile(r"""\s*(?:'use strict'|"use strict")""")
 _LEXICAL_ANSWER = re.compile(r"\b(?:let|const|class)\s+(?:result|main)\b")
 _STRICT_ANSWER = re.compile(r"\b(?:let|const|class|var|function\s*\*?)\s*\b(?:result|main)\b")
@@ -59,8 +60,8 @@ _PRELUDE = """
       found instanceof Promised ? then.call(found, over, failed) : over(found);
     },
     is_over: () => state.is_over,
+    fail: () => { if (state.has_failed) throw state.error; },
     output: () => {
-      if (state.has_failed) throw state.error;
       const json = stringify(state.value);
       return json === undefined ? "null" : json;
     },
@@ -157,7 +158,18 @@ def _output(engine: _Engine, prelude: _Function, request: Request, shape: str) -
         source = ""
     cast(_Function, prelude("evaluate"))(source, engine.eval(answer.replace("\n", " ")))
     _settle(engine, cast(_Function, prelude("is_over")), request["seconds"])
-    return json.loads(cast(str, cast(_Function, prelude("output"))()))
+    cast(_Function, prelude("fail"))()
+    return _as_json(cast(_Function, prelude("output")))
+
+
+def _as_json(output: _Function) -> object:
+    """The engine, or Python after it, has no stack for what is nested too deep."""
+    try:
+        return json.loads(cast(str, output()))
+    except Exception as error:
+        if isinstance(error, RecursionError) or _NO_STACK in str(error):
+            raise too_deep() from None
+        raise
 
 
 def _hides_its_answer(source: str) -> bool:

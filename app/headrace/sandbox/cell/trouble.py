@@ -20,6 +20,11 @@ class InTrouble(Exception):
         self.trouble = Trouble(kind=kind, message=message, line=line, retryable=retryable)
 
 
+def too_deep() -> InTrouble:
+    """The output cannot be written as JSON, or not be read again."""
+    return InTrouble("BadOutput", "the output is nested too deep")
+
+
 def trouble_of(error: BaseException) -> Trouble:
     """What is told of any exception, with the last line of the program that it came through."""
     if isinstance(error, InTrouble):
