@@ -219,7 +219,7 @@ async def test_a_worker_without_a_heartbeat_is_reaped_once_sweeps_are_steady(
     )
     dispatches = (await swept(engine, steady)).dispatches
     states = await _states(engine, include_ended=True)
-    assert states == {silent: "failed" if is_reaped else "running", alive: "running"}
+    assert states == {silent: "failed" if is_reaped else "unhealthy", alive: "running"}
     assert [one.delivery for one in dispatches if isinstance(one, RunTask)] == ([2] if is_reaped else [])
 
 
