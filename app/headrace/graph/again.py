@@ -67,34 +67,28 @@ def can_reopen(plan: Plan, tasks: Mapping[int, Stored]) -> bool:
 
 
 def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
-    """What a retry in place of an ended run does: completed tasks stay, and so do handled failures.
+    """What a retry in place of a run that has ended, or is paused, does.
 
-    Failed tasks that nobody handled run again, and what did not run because of them or of the end of the run
-    waits again. A join that was met keeps its losers cancelled. Where nothing of the graph failed, as in a
-    run that was stopped after its last task, its ends count once more, and `finally` nodes run again.
+    Completed tasks stay, and so do handled failures. Failed tasks that nobody handled run again, and what did
+    not run because of them or of the end of the run waits again. A join that was met keeps its losers
+    cancelled. Where nothing of the graph failed, as in a run that was stopped after its last task, its ends
+    count once more, and `finally` nodes run again.
     """
-    met = frozenset(position for position, task in tasks.items() if task.is_met)
-    failed = {
-        position
-        for position, task in tasks.items()
-        if task.status is TaskStatus.FAILED and is_unhandled(plan, position, task.outcomes, met)
-    }
-    stopped = {
-        position
-        for position, task in tasks.items()
-        if task.status is TaskStatus.CANCELLED and task.reason != LOST_RACE and plan.nodes[position].is_main
-    }
+    failed, stopped = _unhandled(plan, tasks), _stopped(plan, tasks)
     behind = _descendants(plan, failed | stopped)
     waiting = {
         position
         for position in (behind | stopped) - failed
         if tasks[position].status in _MAY_WAIT_AGAIN and tasks[position].reason != LOST_RACE
     }
+    if failed or stopped:
+        waiting |= _pending(plan, tasks)
     waiting |= {position for position in plan.finals if position in tasks}
     failed -= waiting
     started = {position for position in waiting if plan.nodes[position].is_main and not plan.into(position)}
     again = failed | waiting
     told = {edge.source for position in waiting for edge in plan.into(position)} - again
+    told = {position for position in told if tasks[position].status in ENDED}
     if not again - set(plan.finals):
         told |= _leaves(plan, tasks)
     return Reopening(
@@ -103,6 +97,34 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
         tuple(sorted(waiting - started)),
         tuple(sorted(told)),
     )
+
+
+def _unhandled(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:
+    met = frozenset(position for position, task in tasks.items() if task.is_met)
+    return {
+        position
+        for position, task in tasks.items()
+        if task.status is TaskStatus.FAILED and is_unhandled(plan, position, task.outcomes, met)
+    }
+
+
+def _stopped(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:
+    return {
+        position
+        for position, task in tasks.items()
+        if task.status is TaskStatus.CANCELLED and task.reason != LOST_RACE and plan.nodes[position].is_main
+    }
+
+
+def _pending(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:
+    """What a paused run has not decided. All of it counts anew: whoever is told of an end a second time must
+    have forgotten the first.
+    """
+    return {
+        position
+        for position, task in tasks.items()
+        if task.status is TaskStatus.PENDING and plan.nodes[position].is_main
+    }
 
 
 def _leaves(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:

@@ -1,0 +1,95 @@
+"""A retry in place runs again what failed and what stood behind it, each after its parents; no more."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from headrace.engine.again import retry_run
+from headrace.engine.control import pause_run
+from headrace.engine.program import Engine
+from headrace.engine.save import create_workflow
+from headrace.engine.start import StartRequest, start_run
+from headrace.engine.sweep import wake_due
+from headrace.engine.verify import verify
+from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.store.db import Database
+from support.build import edge, node, workflow
+from support.drive import drain, status_of, statuses_of, tasks_of
+from support.family import with_items
+from support.rows import end_waits
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def engine(db: Database) -> Engine:
+    """The engine with the shipped node types, `script` and `item`."""
+    return Engine.over(db, with_items())
+
+
+def waits(name: str) -> JsonObject:
+    return node(name, "script", config={"do": "wait", "output": {name: 1}})
+
+
+def fails(name: str, times: int = 1, **options: JsonValue) -> JsonObject:
+    """A node whose first attempts fail for good; the others answer."""
+    config: JsonObject = {"do": "fail", "times": times, "retryable": False, "output": {name: "new"}}
+    return node(name, "script", config=config, **options)
+
+
+async def begun(engine: Engine, document: JsonObject, run_input: JsonValue = None) -> UUID:
+    """A run that goes on until nothing can be delivered."""
+    run = await start_run(engine, StartRequest(await create_workflow(engine, document), run_input))
+    await drain(engine, run.dispatches)
+    return run.run_id
+
+
+async def retried(engine: Engine, run_id: UUID) -> None:
+    await drain(engine, await retry_run(engine, run_id))
+    assert await verify(engine.db) == []
+
+
+async def waited(engine: Engine) -> None:
+    """All waits come to their end, and what follows."""
+    await end_waits(engine.db)
+    await drain(engine, await wake_due(engine))
+    assert await verify(engine.db) == []
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+async def test_a_join_beside_the_failure_counts_each_parent_once(engine: Engine, pauses: bool) -> None:
+    """`a` is told again for the sake of `behind`; `beside` still waits for its other parent."""
+    document = workflow(
+        [node("a", "noop"), waits("slow"), fails("bad"), node("beside", "noop"), node("behind", "noop")],
+        [edge("a", "beside"), edge("slow", "beside"), edge("a", "behind"), edge("bad", "behind")],
+        **({"onFailure": "pause"} if pauses else {}),
+    )
+    run_id = await begun(engine, document)
+    if not pauses:
+        await pause_run(engine, run_id)
+    await retried(engine, run_id)
+    assert await statuses_of(engine, run_id) == {
+        "a": "completed",
+        "slow": "waiting",
+        "bad": "completed",
+        "beside": "pending",
+        "behind": "completed",
+    }
+    await waited(engine)
+    assert (await tasks_of(engine, run_id))["beside"].output == {"slow": 1}
+    assert await status_of(engine, run_id) == "succeeded"
+
+
+async def test_two_parents_in_common_with_the_failure_are_counted_once_each(engine: Engine) -> None:
+    document = workflow(
+        [*(node(name, "noop") for name in "abxy"), waits("slow"), fails("bad")],
+        [*(edge(source, target) for source in "ab" for target in "xy"), edge("slow", "x"), edge("bad", "y")],
+        onFailure="pause",
+    )
+    run_id = await begun(engine, document)
+    await retried(engine, run_id)
+    assert (await statuses_of(engine, run_id))["x"] == "pending"
+    await waited(engine)
+    assert await status_of(engine, run_id) == "succeeded"
