@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from headrace.errors import WrongState
 
@@ -56,7 +56,7 @@ def look_at(pid: int) -> Process | None:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
         command = tuple(os.fsdecode((folder / "cmdline").read_bytes()).rstrip("\0").split("\0"))
         owner = folder.stat().st_uid
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # gone, or hidden from us
         return None
     return None if fields[0] in "ZX" else _process(pid, _user(owner), fields, command, _environment(folder))
 
@@ -136,7 +136,7 @@ class Handle:
     def __init__(self, pid: int) -> None:
         self._file = os.pidfd_open(pid)
 
-    def __enter__(self) -> Handle:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
