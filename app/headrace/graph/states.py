@@ -59,7 +59,7 @@ REOPENS: Mapping[TaskStatus, TaskStatus] = {
     _T.COMPLETED: _T.PENDING,
 }
 """The only moves out of an ended state: a retry in place. Of the completed, only `finally` nodes; these wait
-again also if they failed."""
+again also if they failed, and so does a failed task behind another one that runs again."""
 
 RUN_MOVES: Mapping[RunStatus, frozenset[RunStatus]] = {
     _R.QUEUED: frozenset({_R.RUNNING, _R.FAILED, _R.CANCELLED}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
 from headrace.engine.sweep import wake_due
 from headrace.engine.verify import verify
+from headrace.graph.dispatch import Dispatch, RunTask
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.db import Database
 from support.build import edge, node, workflow
@@ -37,6 +39,10 @@ def fails(name: str, times: int = 1, **options: JsonValue) -> JsonObject:
     """A node whose first attempts fail for good; the others answer."""
     config: JsonObject = {"do": "fail", "times": times, "retryable": False, "output": {name: "new"}}
     return node(name, "script", config=config, **options)
+
+
+def jobs(dispatches: Sequence[Dispatch]) -> list[str]:
+    return sorted(one.node_id for one in dispatches if isinstance(one, RunTask))
 
 
 async def begun(engine: Engine, document: JsonObject, run_input: JsonValue = None) -> UUID:
@@ -92,4 +98,59 @@ async def test_two_parents_in_common_with_the_failure_are_counted_once_each(engi
     await retried(engine, run_id)
     assert (await statuses_of(engine, run_id))["x"] == "pending"
     await waited(engine)
+    assert await status_of(engine, run_id) == "succeeded"
+
+
+@pytest.mark.parametrize("how", ["always", "all_done"])
+async def test_a_failure_below_a_failure_waits_for_it(engine: Engine, how: str) -> None:
+    drawn = edge("bad", "below", on="always") if how == "always" else edge("bad", "below")
+    below = fails("below") if how == "always" else fails("below", join="all_done")
+    below["config"] = {"do": "fail", "times": 1, "retryable": False}  # then it answers what it got
+    run_id = await begun(engine, workflow([fails("bad"), below], [drawn]), {"given": "old"})
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "below": "failed"}
+    dispatches = await retry_run(engine, run_id)
+    assert jobs(dispatches) == ["bad"]
+    assert await statuses_of(engine, run_id) == {"bad": "queued", "below": "pending"}
+    await drain(engine, dispatches)
+    below_now = (await tasks_of(engine, run_id))["below"]
+    assert (below_now.output, below_now.attempt) == ({"bad": "new"}, 2)
+    assert await status_of(engine, run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_a_failure_below_one_that_fails_again_gets_the_new_failure(engine: Engine) -> None:
+    document = workflow(
+        [fails("bad", times=2), fails("below"), node("end", join="all_done")],
+        [edge("bad", "below", on="always"), edge("below", "end"), edge("bad", "end", on="always")],
+    )
+    run_id = await begun(engine, document)
+    await retried(engine, run_id)
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "below": "completed", "end": "completed"}
+    assert await status_of(engine, run_id) == "failed"
+    await retried(engine, run_id)
+    assert await status_of(engine, run_id) == "succeeded"
+
+
+async def test_what_ran_because_of_a_failure_that_is_gone_does_not_run_again(engine: Engine) -> None:
+    """`alarm` failed, too; after the retry there is nothing that it could be for."""
+    document = workflow([fails("bad"), fails("alarm", join="any_failed")], [edge("bad", "alarm")])
+    run_id = await begun(engine, document)
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "alarm": "failed"}
+    await retried(engine, run_id)
+    assert await statuses_of(engine, run_id) == {"bad": "completed", "alarm": "skipped"}
+    assert await status_of(engine, run_id) == "succeeded"
+
+
+async def test_a_failure_below_what_was_cancelled_waits_for_it(engine: Engine) -> None:
+    """`slow` was cancelled as the run failed fast; `below` had begun without it."""
+    document = workflow(
+        [waits("slow"), node("quick"), fails("below", join="any_success"), node("end")],
+        [edge("slow", "below"), edge("quick", "below"), edge("slow", "end"), edge("below", "end")],
+        onFailure="fail_fast",
+    )
+    run_id = await begun(engine, document)
+    assert (await statuses_of(engine, run_id))["slow"] == "cancelled"
+    await retried(engine, run_id)
+    await waited(engine)
+    assert set((await statuses_of(engine, run_id)).values()) == {"completed"}
     assert await status_of(engine, run_id) == "succeeded"
