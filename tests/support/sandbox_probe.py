@@ -32,6 +32,7 @@ async def result(nursery: Nursery, source: str, payload: object) -> object:
         seconds=5,
         memory_mb=64,
         output_bytes=100_000,
+        told=None,
     )
     ended = await nursery.run(Order(seconds=5, memory=64 << 20), request, 100_000)
     answer = json.loads(ended.answer or b"null")

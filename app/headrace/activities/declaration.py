@@ -100,10 +100,15 @@ class Activity:
         A subclass of an exception that `retry_on` names counts as that one.
         """
         if isinstance(error, ActivityError):
-            again = isinstance(error, Retry)
-            wait = error.after if isinstance(error, Retry) else None
-            return Failed(error.message, error.kind, again, error.details, wait, asks_again=again)
+            return failure_said(error)
         if isinstance(error, BadInput):
             return Failed(str(error), kind="InvalidInput", retryable=False)
         named = next((one for one in self.retry_on if isinstance(error, one)), None)
         return None if named is None else Failed(f"{type(error).__name__}: {error}", kind=named.__name__)
+
+
+def failure_said(error: ActivityError) -> Failed:
+    """What `Fail` and `Retry` mean."""
+    again = isinstance(error, Retry)
+    wait = error.after if isinstance(error, Retry) else None
+    return Failed(error.message, error.kind, again, error.details, wait, asks_again=again)

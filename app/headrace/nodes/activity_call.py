@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import cast
 
-from headrace.activities.context import ActivityContext, RunLogger, entered
+from headrace.activities.context import entered
 from headrace.activities.declaration import Activity
 from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Failed, Outcome
+from headrace.nodes.activity_facts import context_here, facts_of, hear_for
 from headrace.nodes.base import Http, HttpError, NodeContext
-from headrace.nodes.json_text import storable_text
 
 ISOLATED = "headrace.nodes.isolated_activity:run"
 """What calls an activity in a process of its own."""
-
-_TYPES = {"error": "error", "warning": "info", "debug": "system"}
-"""The types of lines in the run's log by their level; else it is `node-output`."""
-
 
 _http: ContextVar[Http] = ContextVar("http")
 
@@ -48,7 +43,7 @@ async def _called(context: NodeContext, activity: Activity, payload: JsonValue) 
     call = partial(activity.function, *arguments.positional, **arguments.named)
     token = _http.set(context.http)
     try:
-        with entered(_context(context, activity)):
+        with entered(context_here(context, activity.name)):
             if activity.is_async:
                 return await cast("Awaitable[object]", call())
             return await context.run_sync(call)
@@ -61,21 +56,6 @@ def http() -> Http:
     return _http.get()
 
 
-def _context(context: NodeContext, activity: Activity) -> ActivityContext:
-    return ActivityContext(
-        run_id=context.run_id,
-        node_id=context.node_id,
-        node_name=context.node_name,
-        activity=activity.name,
-        attempt=context.attempt,
-        idempotency_key=context.idempotency_key,
-        input=context.input,
-        logger=RunLogger(partial(_write, context)),
-        _beat=context.heartbeat,
-        _cancelled=context.cancelled,
-    )
-
-
 async def _isolated(context: NodeContext, activity: Activity, payload: JsonValue) -> JsonValue:
     module, _, qualname = activity.place.partition(":")
     given: JsonObject = {
@@ -83,28 +63,6 @@ async def _isolated(context: NodeContext, activity: Activity, payload: JsonValue
         "file": activity.file,
         "qualname": qualname,
         "payload": payload,
-        "context": {
-            "run_id": context.run_id,
-            "node_id": context.node_id,
-            "node_name": context.node_name,
-            "activity": activity.name,
-            "attempt": context.attempt,
-            "idempotency_key": context.idempotency_key,
-            "input": context.input,
-        },
+        "context": facts_of(context, activity.name),
     }
-    return await context.run_isolated(ISOLATED, given, partial(_hear, _context(context, activity)))
-
-
-def _hear(here: ActivityContext, note: JsonValue) -> None:
-    """What the code in the other process says. It may be anything: what is no note is passed over."""
-    match note:
-        case {"level": str(level), "text": str(text)}:
-            here.logger.log(level, "%s", text)
-        case {"progress": None | int() | float() as progress, "details": details}:
-            with suppress(ValueError):
-                here.heartbeat(progress, details)
-
-
-def _write(context: NodeContext, level: str, text: str) -> None:
-    context.say(level, storable_text(text), type=_TYPES.get(level, "node-output"))
+    return await context.run_isolated(ISOLATED, given, hear_for(context, activity.name))

@@ -12,6 +12,7 @@ from pydantic import JsonValue as AnyJson
 from headrace.config import load
 from headrace.errors import HeadraceError, Problem
 from headrace.graph.outcome import Done, Failed, Outcome
+from headrace.nodes.activity_facts import told_of
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.filling import fill
 from headrace.nodes.json_text import read_json
@@ -97,7 +98,9 @@ async def _run(context: NodeContext, config: CodeConfig, language: Language) -> 
         given = context.input if config.input is None else fill(context, config.input)
     except HeadraceError as error:
         return Failed(error.message, kind=error.code, retryable=False)
-    done = await context.run_sandboxed(Program(language, config.code), given, _limits(config, language))
+    told = told_of(context, Code.type, given) if language == "python" else None
+    program = Program(language, config.code, told=told)
+    done = await context.run_sandboxed(program, given, _limits(config, language))
     return Done(done.output)
 
 

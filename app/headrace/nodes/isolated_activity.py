@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, reduce
 from importlib import import_module
 from typing import cast
 
-from headrace.activities.context import ActivityContext, RunLogger, entered
+from headrace.activities.afar import context_afar
+from headrace.activities.context import ActivityContext, entered
 from headrace.activities.declaration import Function
 from headrace.activities.loading import load_file
-from headrace.activities.notes import hearer
 from headrace.activities.registry import REGISTRY
 from headrace.activities.signature import Signature, as_json, signature_of
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.nodes.lanes import AttemptFailed
 
 
-async def run(given: JsonObject) -> JsonValue:
+def run(given: JsonObject) -> JsonValue | Coroutine[None, None, JsonValue]:
     """Calls the function that is named with the payload; what it returned, as JSON.
 
-    Raises AttemptFailed for failures that say what they mean, and else what the function raises.
+    There is a loop only where the function is async: others may start one of their own. Raises AttemptFailed
+    for failures that say what they mean, and else what the function raises.
     """
     function = _found(str(given["module"]), str(given["qualname"]), cast("str | None", given["file"]))
-    context = _context(cast(JsonObject, given["context"]))
+    context = context_afar(cast(JsonObject, given["context"]))
+    with _failures_said(context), entered(context):
+        arguments = _signature(function).bind(given["payload"])
+        output = function(*arguments.positional, **arguments.named)
+        return _later(output, context) if inspect.isawaitable(output) else as_json(output)
+
+
+async def _later(output: Awaitable[object], context: ActivityContext) -> JsonValue:
+    with _failures_said(context), entered(context):
+        return as_json(await output)
+
+
+@contextmanager
+def _failures_said(context: ActivityContext) -> Iterator[None]:
     try:
-        return as_json(await _called(function, context, given["payload"]))
+        yield
     except Exception as error:
         activity = REGISTRY.get(context.activity)  # importing its module has declared it
         failure = None if activity is None else activity.failure(error)
         if failure is None:
             raise
         raise AttemptFailed(failure) from error
-
-
-async def _called(function: Function, context: ActivityContext, payload: JsonValue) -> object:
-    arguments = _signature(function).bind(payload)
-    with entered(context):
-        output = function(*arguments.positional, **arguments.named)
-        return await cast("Awaitable[object]", output) if inspect.isawaitable(output) else output
 
 
 def _found(module: str, qualname: str, file: str | None) -> Function:
@@ -50,18 +58,3 @@ def _found(module: str, qualname: str, file: str | None) -> Function:
 @lru_cache(maxsize=256)
 def _signature(function: Function) -> Signature:
     return signature_of(function)
-
-
-def _context(facts: JsonObject) -> ActivityContext:
-    hear = hearer.get()
-    return ActivityContext(
-        run_id=str(facts["run_id"]),
-        node_id=str(facts["node_id"]),
-        node_name=str(facts["node_name"]),
-        activity=str(facts["activity"]),
-        attempt=int(str(facts["attempt"])),
-        idempotency_key=str(facts["idempotency_key"]),
-        input=facts["input"],
-        logger=RunLogger(lambda level, text: hear({"level": level, "text": text})),
-        _beat=lambda progress, details: hear({"progress": progress, "details": details}),
-    )

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from headrace.activities.notes import Hear
 from headrace.errors import HeadraceError
-from headrace.graph.json_types import JsonValue
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 
 T = TypeVar("T")
@@ -22,11 +22,13 @@ class Program:
 
     Without an entry, Python answers with what it returns, else with its `main`, else with its variable
     `result`; JavaScript with its last value. bash runs in no sandbox: only under HEADRACE_UNSAFE_CODE.
+    told: what `context()` in Python tells it of its task, see `headrace.nodes.activity_facts`.
     """
 
     language: Language
     source: str
     entry: str | None = None
+    told: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

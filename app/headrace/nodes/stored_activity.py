@@ -7,6 +7,7 @@ from typing import cast
 
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Done, Outcome
+from headrace.nodes.activity_facts import facts_of, hear_for, told_of
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.filling import fill
 from headrace.nodes.lanes import Language, Program
@@ -58,13 +59,18 @@ async def run_stored(context: NodeContext, name: str, given: JsonValue) -> JsonV
     source = await context.stored.source(name)
     if source.language == "python" and await context.stored.is_trusted():
         return await _run_trusted(context, name, source, given)
-    program = Program(cast(Language, source.language), as_script(source.language, source.text), source.entry)
+    language = cast(Language, source.language)
+    told = told_of(context, name, given) if language == "python" else None
+    program = Program(language, as_script(language, source.text), source.entry, told)
     return (await context.run_sandboxed(program, given)).output
 
 
 async def _run_trusted(context: NodeContext, name: str, source: StoredSource, given: JsonValue) -> JsonValue:
-    payload: JsonObject = {"name": name, "source": source.text, "entry": source.entry, "given": given}
-    done = cast(JsonObject, await context.run_isolated(TRUSTED, payload))
-    for line in cast("list[str]", done["log"]):
-        context.say("stdout", line)
-    return done["output"]
+    payload: JsonObject = {
+        "name": name,
+        "source": source.text,
+        "entry": source.entry,
+        "given": given,
+        "context": facts_of(context, name),
+    }
+    return await context.run_isolated(TRUSTED, payload, hear_for(context, name))

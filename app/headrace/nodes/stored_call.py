@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from inspect import Parameter
 from types import CodeType, ModuleType
 from typing import cast
 
-from headrace.activities.context import MOST_LINES, MOST_TEXT
-from headrace.activities.errors import BadInput
+from headrace.activities.afar import context_afar, printed_is_said
+from headrace.activities.context import ActivityContext, entered
+from headrace.activities.declaration import failure_said
+from headrace.activities.errors import ActivityError, BadInput
 from headrace.activities.registry import REGISTRY
 from headrace.activities.signature import as_json
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.outcome import Failed
+from headrace.nodes.lanes import AttemptFailed
 from headrace.nodes.stored_source import WHOLE
 
 
-def run(payload: JsonObject) -> JsonObject | Coroutine[None, None, JsonObject]:
-    """Runs a source and calls its entry; `{output, log}`. Its module is new in each call."""
+def run(payload: JsonObject) -> JsonValue | Coroutine[None, None, JsonValue]:
+    """Runs a source and calls its entry; what it returned, as JSON. Its module is new in each call.
+
+    Raises AttemptFailed for failures that say what they mean, and else what the source raises.
+    """
     name, source, entry = (str(payload[key]) for key in ("name", "source", "entry"))
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), REGISTRY.restored():
+    context = context_afar(cast(JsonObject, payload["context"]))
+    with _as_activity(context), REGISTRY.restored():
         module = _fresh_module(name)
         exec(_compiled(source, name), module.__dict__)
         function = cast("Callable[..., object]", getattr(module, entry))
         output = function(**_bound(function, payload["given"]))
-    return _later(output, printed) if inspect.isawaitable(output) else _answer(output, printed)
+        return _later(output, context) if inspect.isawaitable(output) else as_json(output)
+
+
+async def _later(output: Awaitable[object], context: ActivityContext) -> JsonValue:
+    with _as_activity(context):
+        return as_json(await output)
+
+
+@contextmanager
+def _as_activity(context: ActivityContext) -> Iterator[None]:
+    """Code in here is an activity's: `context()` answers, and what it prints and raises is understood."""
+    try:
+        with printed_is_said(), entered(context):
+            yield
+    except ActivityError as error:
+        raise AttemptFailed(failure_said(error)) from error
+    except BadInput as error:
+        raise AttemptFailed(Failed(str(error), kind="BadInput", retryable=False)) from error
 
 
 def _fresh_module(name: str) -> ModuleType:
@@ -51,19 +74,6 @@ def _bound(function: Callable[..., object], given: JsonValue) -> dict[str, JsonV
     if not isinstance(given, dict):
         raise BadInput(f"the function needs an object with {', '.join(names) or 'its names'}")
     return {name: value for name, value in given.items() if takes_more or name in names}
-
-
-async def _later(output: Awaitable[object], printed: io.StringIO) -> JsonObject:
-    with contextlib.redirect_stdout(printed):
-        return _answer(await output, printed)
-
-
-def _answer(output: object, printed: io.StringIO) -> JsonObject:
-    lines = printed.getvalue().splitlines()
-    log: list[JsonValue] = [line[:MOST_TEXT] for line in lines[:MOST_LINES]]
-    if len(lines) > MOST_LINES:
-        log[-1] = f"({len(lines) - MOST_LINES + 1} more lines)"
-    return {"output": as_json(output), "log": log}
 
 
 @lru_cache(maxsize=32)

@@ -16,6 +16,8 @@ from headrace.sandbox.owner import Ended
 
 MOST_LINES = 1_000
 LONGEST_LINE = 20_000
+LONGEST_WAIT = 366 * 86_400
+"""Seconds that a program may ask to wait for its next attempt."""
 
 _TOO_DEEP = Failed("the output is nested too deep", kind="BadOutput", retryable=False)
 
@@ -120,15 +122,29 @@ def _readable(body: bytes) -> Answer | None:
     if trouble is None:
         return cast(Answer, answer)
     kinds: dict[str, type] = {"kind": str, "message": str, "line": int, "retryable": bool}
-    if not isinstance(trouble, dict) or trouble.keys() != kinds.keys():
+    if not isinstance(trouble, dict) or trouble.keys() != {*kinds, "said"}:
         return None
-    return (
-        cast(Answer, answer) if all(isinstance(trouble[key], kind) for key, kind in kinds.items()) else None
+    is_sound = all(isinstance(trouble[key], kind) for key, kind in kinds.items()) and _is_said(
+        trouble["said"]
     )
+    return cast(Answer, answer) if is_sound else None
+
+
+def _is_said(said: object) -> bool:
+    match said:
+        case None:
+            return True
+        case {"details": _, "after": None | int() | float() as after, **more}:
+            return not more and (after is None or 0 <= after <= LONGEST_WAIT)
+        case _:
+            return False
 
 
 def _failed(trouble: Trouble, limits: SandboxLimits) -> Failed:
     if trouble["kind"] == "Timeout":
         return _too_long(limits)
-    details: JsonObject | None = {"line": trouble["line"]} if trouble["line"] else None
-    return Failed(trouble["message"], trouble["kind"], trouble["retryable"], details)
+    if (said := trouble["said"]) is not None:
+        again, details = trouble["retryable"], cast(JsonValue, said["details"])
+        return Failed(trouble["message"], trouble["kind"], again, details, said["after"], asks_again=again)
+    line: JsonObject | None = {"line": trouble["line"]} if trouble["line"] else None
+    return Failed(trouble["message"], trouble["kind"], trouble["retryable"], line)

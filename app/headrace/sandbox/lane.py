@@ -124,6 +124,7 @@ def request_for(program: Program, payload: JsonValue, limits: SandboxLimits, che
         seconds=limits.seconds,
         memory_mb=limits.memory_mb,
         output_bytes=limits.output_bytes,
+        told=dict(program.told) if program.told is not None else None,
     )
 
 

@@ -38,6 +38,10 @@ def in_a_process(a: int):
     context().logger.warning("from afar")
     return {"pid": os.getpid(), "parent": os.getppid(), "a": a, "node": context().node_id}
 
+@worker_task("own_loop", isolated=True)
+def own_loop():
+    return asyncio.run(asyncio.sleep(0, context().node_id))
+
 @worker_task("flaky", retries=1, retry_delay="10ms", retry_on=ConnectionError)
 def flaky():
     if context().attempt == 1:
@@ -127,6 +131,7 @@ async def test_sync_code_runs_in_threads_async_code_in_the_loop_isolated_code_in
         node("thread", "sync", a="${ n }"),
         node("loop", "looped", word="{{n}} times"),
         node("process", "alone", a=1),
+        node("loop_in_process", "own_loop"),
         node("named", "activity", activity="sync", input={"a": 40}),
         node("from_input", "activity", activity="sync"),
         run_input={"n": 5, "a": 1, "b": 1},
@@ -143,6 +148,7 @@ async def test_sync_code_runs_in_threads_async_code_in_the_loop_isolated_code_in
     assert done["loop"].output == {"word": "5 times", "attempt": 1, "key": str(done["loop"].id)}
     assert process["pid"] not in (worker.pid, None)
     assert (process["a"], process["node"]) == (1, "process")
+    assert done["loop_in_process"].output == "loop_in_process"
     named, from_input = done["named"].output, done["from_input"].output
     assert isinstance(named, dict)
     assert isinstance(from_input, dict)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 
+from . import stand_in
 from .wire import Trouble
 
 PROGRAM = "<program>"
 """The name of the program's file, in tracebacks."""
 
 _LONGEST_MESSAGE = 4_000
+_LONGEST_DETAILS = 8 * 1024
+_LONGEST_WAIT = 366 * 86_400
 
 
 class InTrouble(Exception):
@@ -17,7 +21,7 @@ class InTrouble(Exception):
 
     def __init__(self, kind: str, message: str, line: int = 0, retryable: bool = False) -> None:
         super().__init__(message)
-        self.trouble = Trouble(kind=kind, message=message, line=line, retryable=retryable)
+        self.trouble = Trouble(kind=kind, message=message, line=line, retryable=retryable, said=None)
 
 
 def too_deep() -> InTrouble:
@@ -30,9 +34,35 @@ def trouble_of(error: BaseException) -> Trouble:
     if isinstance(error, InTrouble):
         return _cut(error.trouble)
     if isinstance(error, MemoryError):
-        return Trouble(kind="MemoryError", message="the program needs more memory", line=0, retryable=False)
+        return _cut(InTrouble("MemoryError", "the program needs more memory").trouble)
+    if isinstance(error, stand_in.ActivityError):
+        return _cut(_said(error))
     kind = type(error).__name__
-    return _cut(Trouble(kind=kind, message=f"{kind}: {_text(error)}", line=line_of(error), retryable=True))
+    return _cut(InTrouble(kind, f"{kind}: {_text(error)}", line_of(error), retryable=True).trouble)
+
+
+def _said(error: stand_in.ActivityError) -> Trouble:
+    """The program may have made anything of it."""
+    is_retry = isinstance(error, stand_in.Retry)
+    after = error.after if isinstance(error, stand_in.Retry) else None
+    return Trouble(
+        kind=str(error.kind),
+        message=str(error.message),
+        line=line_of(error),
+        retryable=is_retry,
+        said={
+            "details": _json_or_none(error.details),
+            "after": after if isinstance(after, (int, float)) and 0 <= after <= _LONGEST_WAIT else None,
+        },
+    )
+
+
+def _json_or_none(details: object) -> object:
+    try:
+        text = json.dumps(details, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return json.loads(text) if len(text) <= _LONGEST_DETAILS else None
 
 
 def line_of(error: BaseException) -> int:

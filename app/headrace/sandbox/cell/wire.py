@@ -31,7 +31,7 @@ class Terms(TypedDict):
 
 
 class Request(TypedDict):
-    """Please run this, or only look at it. seconds: of CPU time."""
+    """Please run this, or only look at it. seconds: of CPU time. told: what `context()` says in Python."""
 
     language: Language
     source: str
@@ -41,15 +41,24 @@ class Request(TypedDict):
     seconds: float
     memory_mb: int
     output_bytes: int
+    told: dict[str, object] | None
+
+
+class Said(TypedDict):
+    """What the program itself said of its failure. after: the fewest seconds until another attempt."""
+
+    details: object
+    after: float | None
 
 
 class Trouble(TypedDict):
-    """Why there is no output. line: of the source, 0 if unknown."""
+    """Why there is no output. line: of the source, 0 if unknown. said: by `Fail` or `Retry`."""
 
     kind: str
     message: str
     line: int
     retryable: bool
+    said: Said | None
 
 
 class Answer(TypedDict):
