@@ -29,7 +29,7 @@ class Stored:
 class Reopening:
     """What a retry in place does. Positions, each in order.
 
-    requeued: failed tasks that get their next attempt at once. started: others that begin at once, as roots do.
+    requeued: failed tasks that get their next attempt at once. started: others that begin, as roots do.
     pending: those that wait again for all their edges. told: ended tasks whose out-edges count once more.
     """
 
@@ -71,8 +71,9 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
 
     Completed tasks stay, and so do handled failures. Failed tasks that nobody handled run again, and what did
     not run because of them or of the end of the run waits again; so do failures behind others, whose input or
-    whose join may be another one now. A join that was met keeps its losers cancelled. Where nothing of the graph failed, as in a run that was stopped after its last task, its ends
-    count once more, and `finally` nodes run again.
+    whose join may be another one now. A join that was met keeps its losers cancelled. Where nothing of the
+    graph failed, as in a run that was stopped after its last task, its ends count once more, and `finally`
+    nodes run again.
     """
     failed, stopped = _unhandled(plan, tasks), _stopped(plan, tasks)
     behind = _descendants(plan, failed | stopped)

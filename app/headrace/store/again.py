@@ -102,8 +102,8 @@ WHERE t.run_id = $1 AND t.position = n.position AND t.status = ANY($4)
 
 async def wait_again(tx: Tx, run_id: UUID, in_degrees: Mapping[int, int]) -> None:
     """Ended -> pending, with counters as at the start. in_degrees: by position."""
-    # One that is pending still is counted anew too: its parents are told again. Of the failed, `finally` nodes
-    # wait again, and those behind others that run again.
+    # One that is pending still is counted anew too: its parents are told again. Of the failed, `finally`
+    # nodes wait again, and those behind others that run again.
     may = [*_reopened_from(TaskStatus.PENDING), TaskStatus.PENDING.value, TaskStatus.FAILED.value]
     await tx.fetch(_WAIT_AGAIN, run_id, list(in_degrees), list(in_degrees.values()), may)
 
