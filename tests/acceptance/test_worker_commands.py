@@ -47,9 +47,8 @@ class Started:
         )
 
     def pids(self, name: str) -> list[int]:
-        """Of the processes that `ps` shows for an activity."""
-        found: list[JsonObject] = json.loads(self.cli("worker", "ps", "--json").stdout)
-        ours = [one for one in found if str(one["worker"]).startswith(f"{name}+")]
+        """Of the processes that run for an activity."""
+        ours = [one for one in self.up.workers() if str(one["name"]).startswith(f"{name}+")]
         return [int(str(one["pid"])) for one in ours]
 
     def until(self, name: str, other: int = 0) -> int:
