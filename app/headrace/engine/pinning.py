@@ -2,13 +2,13 @@
 
 A retry keeps them, and what runs for a run inherits them. A rerun is a new run: it takes those that are
 active then, because that is how a mended activity reaches it. A run that waits for an activity which nobody
-had is pinned when it is there.
+had is pinned when it is there, to the version that those use for which it runs.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from headrace.graph.project import DEFAULT_PROJECT
 from headrace.nodes.stored_sources import NO_SOURCES, LostVersion, StoredSource
 from headrace.store import pins, runs, stored_activities
 from headrace.store.db import Database, Tx
+from headrace.store.pins import InLine
 
 Pins = Mapping[str, str]
 """Hashes of versions by the activity's name."""
@@ -111,7 +112,7 @@ class PinnedSources:
         return name in self.pins
 
     async def adopt(self, run_id: UUID, name: str) -> bool:
-        """Pins the run, with its whole family, to an activity that nobody had when it began.
+        """Pins the run, and those that it runs for, to an activity that nobody had when it began.
 
         False when there is still no active version of it.
         """
@@ -127,9 +128,23 @@ class PinnedSources:
 
 
 async def _pin_late(project: str, run_id: UUID, name: str, tx: Tx) -> str | None:
-    family = await pins.family(tx, run_id, project)
-    await runs.lock(tx, family)
-    found = await pins.of_any(tx, family, name) or (await pins.active(tx, project, [name])).get(name)
-    if found is not None:
-        await pins.add(tx, family, name, found)
+    """Locks nothing while there is nothing to be had, and later only those in line that have no pin.
+
+    As long as nobody has one, this includes the outermost run: two who come at once choose one version.
+    """
+    line = await pins.line(tx, run_id, project, name)
+    if _nearest(line) is None and not await pins.is_active(tx, project, name):
+        return None
+    unpinned = [one.run_id for one in line if one.hash is None]
+    if unpinned:
+        await runs.lock(tx, unpinned)
+        line = await pins.line(tx, run_id, project, name)
+    found = _nearest(line) or (await pins.active(tx, project, [name])).get(name)
+    if found is not None and unpinned:
+        await pins.add(tx, unpinned, name, found)
     return found
+
+
+def _nearest(line: Sequence[InLine]) -> str | None:
+    """The version of the nearest run that has one."""
+    return next((one.hash for one in line if one.hash is not None), None)

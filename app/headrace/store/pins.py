@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
@@ -26,37 +27,40 @@ async def of_run(tx: Tx, run_id: UUID) -> dict[str, str]:
     return {} if row is None else read(row.pins)
 
 
-_FAMILY = """
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """A run, or one that it runs for. hash: the version of one activity that it is pinned to, if it is."""
+
+    run_id: UUID
+    hash: str | None
+
+
+_LINE = """
 WITH RECURSIVE up AS (
-  SELECT id, parent_run_id FROM workflow_runs WHERE id = $1 AND project = $2
+  SELECT id, parent_run_id, pins->>$3 AS hash, 0 AS level FROM workflow_runs WHERE id = $1 AND project = $2
   UNION ALL
-  SELECT r.id, r.parent_run_id FROM up JOIN workflow_runs r ON r.id = up.parent_run_id AND r.project = $2
-), family AS (
-  SELECT id FROM up WHERE NOT EXISTS (SELECT 1 FROM up above WHERE above.id = up.parent_run_id)
-  UNION ALL
-  SELECT r.id FROM family f
-  JOIN workflow_runs r ON r.parent_run_id = f.id AND r.parent_run_id IS NOT NULL AND r.project = $2
+  SELECT r.id, r.parent_run_id, r.pins->>$3, up.level + 1 FROM up
+  JOIN workflow_runs r ON r.id = up.parent_run_id AND r.project = $2
 )
-SELECT id FROM family
+SELECT id, hash FROM up ORDER BY level
 """
 
 
-async def family(tx: Tx, run_id: UUID, project: str) -> list[UUID]:
-    """A run with all that it runs for, and all that run for these, as far as they are in its project."""
-    return [row.id for row in await tx.fetch(_FAMILY, run_id, project)]
+async def line(tx: Tx, run_id: UUID, project: str, name: str) -> list[InLine]:
+    """A run and all that it runs for, the nearest first, as far as they are in its project."""
+    return [InLine(row.id, row.hash) for row in await tx.fetch(_LINE, run_id, project, name)]
 
 
-_ANY = "SELECT pins->>$2 AS hash FROM workflow_runs WHERE id = ANY($1) AND pins ? $2 ORDER BY id LIMIT 1"
+_IS_ACTIVE = "SELECT FROM stored_activities WHERE project = $1 AND name = $2 AND active IS NOT NULL"
 _ADD = """
 UPDATE workflow_runs SET pins = coalesce(pins, '{}') || jsonb_build_object($2::text, $3::text)
 WHERE id = ANY($1) AND finished_at IS NULL AND (pins ? $2) IS NOT TRUE
 """
 
 
-async def of_any(tx: Tx, run_ids: Sequence[UUID], name: str) -> str | None:
-    """The hash that the first of the runs is pinned to that has a pin for this activity."""
-    row = await tx.row(_ANY, list(run_ids), name)
-    return None if row is None else row.hash
+async def is_active(tx: Tx, project: str, name: str) -> bool:
+    """Whether an activity has an active version just now."""
+    return await tx.row(_IS_ACTIVE, project, name) is not None
 
 
 async def add(tx: Tx, run_ids: Sequence[UUID], name: str, hash: str) -> None:
