@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, WithJsonSchema
@@ -87,8 +89,10 @@ class Repeat(NodeType[RepeatConfig]):
         yield from rule_problems(config.break_when, "breakWhen")
 
     async def start(self, context: NodeContext, config: RepeatConfig) -> Outcome:
-        # Run again in place after a failure, it remembers the iterations that ended well.
-        return self._go_on(context, config, _State.read(context.memory))
+        # Run again in place after a failure, it remembers the iterations that ended well, unless what came
+        # before it ran again, too, and gives it something else: those were iterations of another loop.
+        before, given = _State.read(context.memory), _given(context)
+        return self._go_on(context, config, before if before.given == given else _State(given=given))
 
     async def resume(self, context: NodeContext, config: RepeatConfig) -> Outcome:
         (answer,) = read_answers(context.wake) or (None,)
@@ -128,6 +132,13 @@ class Repeat(NodeType[RepeatConfig]):
         return Spawned([child], memory=state.as_json())
 
 
+def _given(context: NodeContext) -> str:
+    """A digest of all that the nodes before this one left for it. Variables may change within a loop."""
+    names = context.scope.names
+    seen: JsonValue = [context.input, names.get("nodes"), names.get("parents")]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
 def _times_problems(config: RepeatConfig) -> Iterable[Problem]:
     times, most = config.times, config.max_iterations
     if isinstance(times, str) and "${" not in times and _number(times) is None:
@@ -141,30 +152,35 @@ def _times_problems(config: RepeatConfig) -> Iterable[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the loop knows between two iterations. done: iterations that have ended; results: the last few."""
+    """What the loop knows between two iterations. done: iterations that have ended; results: the last few.
+
+    given: a digest of what the loop began with.
+    """
 
     done: int = 0
     last: JsonValue = None
     results: tuple[JsonValue, ...] = ()
+    given: str = ""
 
     @classmethod
     def read(cls, memory: JsonValue) -> _State:
         if not isinstance(memory, dict):
             return cls()
-        done, results = memory.get("done"), memory.get("results")
+        done, results, given = memory.get("done"), memory.get("results"), memory.get("given")
         return cls(
             done if isinstance(done, int) else 0,
             memory.get("last"),
             tuple(results) if isinstance(results, list) else (),
+            given if isinstance(given, str) else "",
         )
 
     def as_json(self) -> JsonObject:
-        return {"done": self.done, "last": self.last, "results": [*self.results]}
+        return {"done": self.done, "last": self.last, "results": [*self.results], "given": self.given}
 
     def after(self, answered: JsonValue, keep: int) -> _State:
         output = self._without_last(answered)
         results = (*self.results, output)
-        return _State(self.done + 1, output, results[-keep:] if keep else ())
+        return replace(self, done=self.done + 1, last=output, results=results[-keep:] if keep else ())
 
     def _without_last(self, output: JsonValue) -> JsonValue:
         """A body that passes its input on would nest each `last` in the next one, ever deeper."""

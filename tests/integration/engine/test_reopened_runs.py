@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from headrace.engine.again import retry_run
-from headrace.engine.control import pause_run
+from headrace.engine.control import cancel_run, pause_run
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
@@ -19,8 +19,8 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store.db import Database
 from support.build import edge, node, workflow
 from support.drive import drain, status_of, statuses_of, tasks_of
-from support.family import with_items
-from support.rows import end_waits
+from support.family import a_loop, with_items
+from support.rows import sql
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +59,7 @@ async def retried(engine: Engine, run_id: UUID) -> None:
 
 async def waited(engine: Engine) -> None:
     """All waits come to their end, and what follows."""
-    await end_waits(engine.db)
+    await sql(engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'timer'")
     await drain(engine, await wake_due(engine))
     assert await verify(engine.db) == []
 
@@ -154,3 +154,39 @@ async def test_a_failure_below_what_was_cancelled_waits_for_it(engine: Engine) -
     await waited(engine)
     assert set((await statuses_of(engine, run_id)).values()) == {"completed"}
     assert await status_of(engine, run_id) == "succeeded"
+
+
+@pytest.mark.parametrize("drawn", [{"on": "always"}, {}], ids=["always", "all_done"])
+async def test_a_loop_with_another_input_begins_anew(engine: Engine, drawn: JsonObject) -> None:
+    body = node("item", "item", config={"fails": [1], "attempts": 1})
+    loop = a_loop("loop", body, **{"for": 3}, inputs={"item": "${bad?}"}) | {"join": "all_done"}
+    run_id = await begun(
+        engine, workflow([fails("bad"), loop], [edge("bad", "loop", **drawn)]), {"bad": "old"}
+    )
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "loop": "failed"}
+    await retried(engine, run_id)
+    await retried(engine, run_id)
+    assert (await tasks_of(engine, run_id))["loop"].output == {
+        "iterations": 3,
+        "last": "new",
+        "results": ["new", "new", "new"],
+    }
+
+
+async def test_a_loop_that_an_early_join_gives_another_input_begins_anew(engine: Engine) -> None:
+    """Nothing above it runs again, and yet it gets more: its second parent has ended meanwhile."""
+    body: JsonObject = {"nodes": [node("item", "item"), waits("w")], "edges": [edge("item", "w")]}
+    loop = a_loop("loop", body, **{"for": 2}, inputs={"item": "${late?}"}) | {"join": "any_success"}
+    late = node("late", "script", config={"do": "wait", "output": {"late": 7}})
+    document = workflow([node("a", "noop"), late, loop], [edge("a", "loop"), edge("late", "loop")])
+    run_id = await begun(engine, document, {})
+    assert (await statuses_of(engine, run_id))["loop"] == "waiting"
+    await waited(engine)  # for `late`, and for the loop's first iteration
+    await drain(engine, await cancel_run(engine, run_id))
+    await retried(engine, run_id)
+    while await status_of(engine, run_id) == "running":
+        await waited(engine)
+    inputs = await sql(
+        engine.db, "SELECT input ->> 'item' AS item FROM workflow_runs WHERE body <> '' ORDER BY id"
+    )
+    assert [row.item for row in inputs][-2:] == ["7", "7"]
