@@ -142,12 +142,13 @@ _REUSABLE = (TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.FAILED)
 def reused(plan: Plan, tasks: Mapping[int, Stored], chosen: Collection[int]) -> frozenset[int]:
     """The tasks whose results a rerun uses again: none of the chosen ones, nor what comes after them.
 
-    A task that did not end well is not used again, nor what comes after it, unless somebody handled it.
+    A task that did not end well is not used again, nor what comes after it, unless somebody handled it. One
+    that ended its run runs again: what it said is for the new run, too.
     """
     usable = {
         position
         for position, task in tasks.items()
-        if plan.nodes[position].is_main and task.status in _REUSABLE and not _spreads(task)
+        if plan.nodes[position].is_main and task.status in _REUSABLE and not (task.ends_run or _spreads(task))
     }
     again = set(range(len(plan.nodes))) - usable | set(chosen)
     return frozenset(usable - again - _descendants(plan, again))

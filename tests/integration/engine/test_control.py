@@ -261,6 +261,21 @@ async def test_a_rerun_of_a_failed_run_does_not_use_what_suffered_again(engine: 
     assert await verify(engine.db) == []
 
 
+async def test_a_node_that_ended_its_run_says_so_in_a_rerun_too(engine: Engine) -> None:
+    stop = node("stop", "terminate", config={"status": "failed", "reason": "enough"})
+    document = workflow(
+        [node("a"), stop, script("slow", do="wait"), node("end")], [edge("a", "stop"), edge("slow", "end")]
+    )
+    first = await run_to_end(engine, document)
+    assert await status_of(engine, first) == "failed"
+    again = await rerun(engine, Rerun(first, nodes=["slow"]))
+    assert again.reused == ["a"]
+    await drain(engine, again.dispatches)
+    assert await status_of(engine, again.run_id) == "failed"
+    assert (await run_detail(engine, again.run_id)).run.reason == "enough"
+    assert await verify(engine.db) == []
+
+
 async def test_a_rerun_of_a_run_whose_nodes_are_all_used_again_ends_at_once(engine: Engine) -> None:
     """All but a leaf; then nothing but the leaf runs."""
     first = await run_to_end(engine, CHAIN)
