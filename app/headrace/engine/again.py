@@ -89,7 +89,10 @@ async def _retry(engine: Engine, run_id: UUID, tx: Tx) -> list[Dispatch]:
 async def _require_awaited(
     tx: Tx, run_id: UUID, above: Sequence[Above], waiting: Sequence[batches.Locked]
 ) -> None:
-    """Raises WrongState unless the task that an ended run ran for still waits for its other children."""
+    """Raises WrongState unless the task that an ended run ran for still waits for its other children.
+
+    Also where it only waits for those that are being stopped, because too many failed.
+    """
     task, node = above[0].task, above[0].node_id
     is_awaited = any(one.is_awaited and not one.batch.is_over for one in waiting)
     if not is_awaited or not await keeping.is_counted(tx, run_id):
@@ -97,6 +100,11 @@ async def _require_awaited(
         raise WrongState(
             f"The run belongs to task '{node}' of run {task.run_id}, which does not wait for it any more:"
             f" retry run {ended[-1].task.run_id}"
+        )
+    if any(one.batch.is_spoilt for one in waiting):
+        raise WrongState(
+            f"The run belongs to task '{node}' of run {task.run_id}, which gives up because too many of its"
+            f" children failed: when that has ended, retry run {task.run_id}"
         )
     if any(one.is_paused for one in waiting):
         raise WrongState(f"The run belongs to run {task.run_id}, which is paused: resume that one first")

@@ -411,3 +411,26 @@ async def test_a_child_that_its_own_failure_paused_is_retried_by_itself(engine: 
     assert await status_of(engine, child) == "paused"
     await retried(engine, child)
     assert await status_of(engine, run_id) == "succeeded"
+
+
+async def test_an_item_is_not_retried_while_its_map_gives_up(engine: Engine) -> None:
+    """Too many failed, and the other one is tidying up: what runs again now would be stopped at once."""
+    tidy = node("tidy", "script", config={"do": "wait"}) | {"finally": True}
+    body: JsonObject = {"nodes": [fails(0), WAIT, tidy], "edges": [edge("item", "hold")]}
+    run_id = await begun(engine, workflow([a_map("map", body, items=[1, 2])], []))
+    first, second = await children_of(engine, run_id)
+    await sql(
+        engine.db, "UPDATE workflow_tasks SET wake_at = now() WHERE node_id = 'tidy' AND run_id = $1", first
+    )
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, first) == "failed"
+    assert (await statuses_of(engine, second))["tidy"] == "waiting"
+    with pytest.raises(WrongState, match=f"gives up.*retry run {run_id}"):
+        await retry_run(engine, first)
+    await _end_timers(engine)
+    assert await status_of(engine, run_id) == "failed"
+    await retried(engine, run_id)
+    for _ in range(2):
+        await _end_timers(engine)
+    assert await status_of(engine, run_id) == "succeeded"
+    assert await verify(engine.db) == []
