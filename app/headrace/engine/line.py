@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -14,12 +15,13 @@ from headrace.engine.prepare import Execution
 from headrace.engine.program import Engine
 from headrace.errors import StoreUnavailable
 from headrace.graph.dispatch import Dispatch
+from headrace.graph.ids import TaskId
 from headrace.graph.plan import PlanNode
 from headrace.graph.rates import interval_of
 from headrace.log import Log
 from headrace.store import events, limits, rates
 from headrace.store.db import Tx
-from headrace.store.limits import KEY, RATE, Head, Line
+from headrace.store.limits import KEY, RATE, Called, Head, Line
 from headrace.store.rates import Pace
 
 _log = Log("headrace.engine")
@@ -89,6 +91,19 @@ def _paces(held_for: str, node: PlanNode) -> list[Pace]:
 
 
 async def _let_next(lines: Sequence[Line], tx: Tx) -> list[Dispatch]:
-    queued = await limits.let_next(tx, lines)
-    await events.append(tx, history.queued(queued))
-    return [one.dispatch() for one in await hold_if_paused(tx, queued)]
+    """A place for which a task of a paused run was called is the next one's: that task waits for its run."""
+    dispatches: list[Dispatch] = []
+    while lines:
+        called = await limits.let_next(tx, lines)
+        queued = [one.queued for one in called]
+        await events.append(tx, history.queued(queued))
+        going = await hold_if_paused(tx, queued)
+        dispatches += [one.dispatch() for one in going]
+        lines = _left(lines, called, {one.task for one in going})
+    return dispatches
+
+
+def _left(lines: Sequence[Line], called: Sequence[Called], going: Set[TaskId]) -> list[Line]:
+    """The places that were not taken by those who were called for them."""
+    left = Counter(one.key for one in called if one.queued.task not in going)
+    return [replace(line, most=count) for line in lines if (count := left.pop(line.key, 0))]

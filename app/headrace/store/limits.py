@@ -91,7 +91,7 @@ WITH room AS (
     WHERE s.key = g.key)) AS free
   FROM unnest($1::text[], $2::int[], $3::int[]) AS g(key, at_once, most)
 ), next AS MATERIALIZED (
-  SELECT n.run_id, n.position FROM room CROSS JOIN LATERAL (
+  SELECT n.run_id, n.position, room.held_for FROM room CROSS JOIN LATERAL (
     SELECT t.run_id, t.position FROM workflow_tasks t
     WHERE t.status = 'waiting' AND t.held_for = room.held_for AND NOT t.is_paused
     ORDER BY t.priority DESC, t.ready_at, t.run_id, t.position
@@ -101,11 +101,19 @@ WITH room AS (
 UPDATE workflow_tasks t
 SET status = 'queued', delivery = t.delivery + 1, queued_at = now(), wake_at = NULL, held_for = NULL
 FROM next WHERE t.run_id = next.run_id AND t.position = next.position
-RETURNING {QUEUED_COLUMNS}
+RETURNING {QUEUED_COLUMNS}, next.held_for AS was_held_for
 """
 
 
-async def let_next(tx: Tx, lines: Sequence[Line]) -> list[Queued]:
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One who goes next. key: behind which it stood."""
+
+    key: str
+    queued: Queued
+
+
+async def let_next(tx: Tx, lines: Sequence[Line]) -> list[Called]:
     """waiting -> queued for those who come next, as far as their keys have room.
 
     By priority, then the oldest.
@@ -116,7 +124,7 @@ async def let_next(tx: Tx, lines: Sequence[Line]) -> list[Queued]:
         [line.limit for line in lines],
         [line.most for line in lines],
     )
-    return [queued(row) for row in rows]
+    return [Called(row.was_held_for.removeprefix(KEY), queued(row)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

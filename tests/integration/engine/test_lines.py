@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from headrace.engine.control import cancel_run
+from headrace.engine.control import cancel_run, pause_run, resume_run
 from headrace.engine.execute import Finished, claim, perform
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
@@ -24,8 +24,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import limits, time_travel
 from headrace.store.claims import Delivery
 from headrace.store.db import Tx
-from headrace.store.limits import Line
-from headrace.store.tasks import Queued
+from headrace.store.limits import Called, Line
 from support.build import node, workflow
 from support.drive import NoHttp, drain, status_of, statuses_of, tasks_of
 from support.rows import expire_leases, sql
@@ -125,10 +124,33 @@ async def test_a_place_that_came_free_while_a_task_was_parked_is_taken_at_once(e
     assert await status_of(engine, run.run_id) == "succeeded"
 
 
+async def test_a_place_is_not_wasted_on_a_run_that_was_paused_while_its_task_was_parked(
+    engine: Engine,
+) -> None:
+    first = await started(engine, scripts(["a", "b"], **behind("k", 2)))
+    holders = await begun(engine, first.dispatches)
+    paused = await started(engine, scripts(["p", "q"], **behind("k", 2)))
+    refused = await begun(engine, paused.dispatches)
+    await pause_run(engine, paused.run_id)
+    await drain(engine, (await settle(engine, refused)).dispatches)
+    last = await started(engine, scripts(["x", "y", "z"], **behind("k", 2)))
+    await drain(engine, last.dispatches)
+
+    ended = (await settle(engine, holders)).dispatches
+    assert nodes_of(ended) == ["x", "y"]
+    await drain(engine, ended)
+    assert await status_of(engine, last.run_id) == "succeeded"
+
+    await drain(engine, await resume_run(engine, paused.run_id))
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, paused.run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
 async def test_ends_are_followed_up_although_nobody_can_give_a_place_back(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> list[Queued]:
+    async def away(*_: object) -> list[Called]:
         raise StoreUnavailable("PostgreSQL went away right after the commit")
 
     run = await started(engine, scripts(["a"], **behind("k")))
@@ -173,9 +195,9 @@ async def test_two_who_give_a_place_back_at_once_let_two_go(engine: Engine) -> N
     line = [Line("k", 2, most=1)]
 
     async def outer(tx: Tx) -> tuple[list[str], list[str]]:
-        mine = [one.node_id for one in await limits.let_next(tx, line)]
+        mine = [one.queued.node_id for one in await limits.let_next(tx, line)]
         async with engine.db.transaction() as other:
-            return mine, [one.node_id for one in await limits.let_next(other, line)]
+            return mine, [one.queued.node_id for one in await limits.let_next(other, line)]
 
     assert await engine.db.transact(outer) == (["c"], ["d"])
 
