@@ -15,12 +15,14 @@ from redis import Redis
 from rq.suspension import resume, suspend
 
 from headrace.engine.save import create_workflow
+from headrace.engine.sealing import Seal
+from headrace.engine.secrets import SecretAt, put_secret
 from headrace.graph.json_types import JsonObject
 from headrace.graph.project import DEFAULT_PROJECT
 from headrace.graph.queue_names import task_queue
 from headrace.queues.connection import connect
 from headrace.queues.inspect import all_queue_depths, rq_workers
-from support.build import chain, node, workflow
+from support.build import chain, edge, node, workflow
 from support.fleet import Fleet, eventually, fleet
 from support.slow_server import SlowServer, slow_server
 
@@ -243,3 +245,31 @@ async def test_stock_rq_workers_run_a_projects_jobs(database_url: str, redis_url
 
 async def _asked(server: SlowServer, count: int) -> bool:
     return server.total >= count
+
+
+async def test_a_secret_is_opened_by_the_worker_and_told_to_nobody(
+    database_url: str, redis_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    token, key = "t0ps3cret-value", "k" * 32
+    settings = {"HEADRACE_SECRET_KEY": key, "HEADRACE_LOG_LEVEL": "DEBUG"}
+    with slow_server(delay=0) as server, connect(redis_url) as redis:
+        async with fleet(database_url, redis_url, **settings) as workers:
+            await put_secret(workers.engine, Seal(key), SecretAt("shop", "TOKEN"), token)
+            employ(workers, "*")
+            call = node("call", "apiCall", config={"url": f"{server.url}/pay?key=${{secrets.TOKEN}}"})
+            say = node("say", config={"template": "key {{secrets.TOKEN}}"})
+            runs = await begin(workers, "shop", workflow([call, say], [edge("call", "say")]), count=3)
+            await until_ended(workers, runs)
+            stored = [bytes(redis.dump(name) or b"") for name in redis.scan_iter()]
+            lines = await _log_lines(workers)
+    assert server.calls == {f"/pay?key={token}": 3}
+    assert lines.count("key ***") == 3
+    said = capfd.readouterr()
+    for text in (said.out, said.err, *lines, *map(repr, stored)):
+        assert token not in text
+
+
+async def _log_lines(workers: Fleet) -> list[str]:
+    async with workers.engine.db.transaction() as tx:
+        rows = await tx.fetch("SELECT message FROM workflow_events WHERE message IS NOT NULL")
+    return [row.message for row in rows]

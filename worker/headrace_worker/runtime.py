@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -13,6 +13,7 @@ from redis import Redis
 
 from headrace.config import Settings
 from headrace.engine.program import Engine
+from headrace.engine.sealing import Seal
 from headrace.errors import InvalidSettings, QueueUnavailable, StoreUnavailable
 from headrace.graph.dispatch import Dispatch
 from headrace.local.stack import read_running
@@ -88,7 +89,7 @@ def find_urls(settings: Settings) -> Urls:
 @asynccontextmanager
 async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator[Runtime]:
     """Connects, and closes at the end. Raises InvalidSettings when a server's address is unknown."""
-    urls = find_urls(settings)
+    urls, seal = find_urls(settings), Seal(settings.secret_key)
     load_problems = discover(settings.task_module_names, settings.task_folders)
     offer_only(settings.activity_names)
     db = Database(urls.database, pool_size)
@@ -102,7 +103,7 @@ async def open_runtime(settings: Settings, pool_size: int = 10) -> AsyncIterator
             settings=settings,
             urls=urls,
             worker_id=worker_id,
-            engine=Engine.over(db, builtin(), settings.lease_seconds, relaxed),
+            engine=replace(Engine.over(db, builtin(), settings.lease_seconds, relaxed), seal=seal),
             redis=redis,
             broker=Broker(redis),
             http=http,

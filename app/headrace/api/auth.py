@@ -28,6 +28,7 @@ _RUNS = re.compile(
     r"|(/workflows)?(/[^/]+)?/runs/[^/]+/(cancel|pause|resume|retry|rerun|step|debug))/?"
 )
 _PEOPLE = re.compile(r"(/workflows)?(/[^/]+)?/runs/[^/]+/signals/.+|/(approvals|questions)/[^/]+(/links)?/?")
+_SECRETS = re.compile(r"/projects/[^/]+/secrets(/.*)?")
 _LINKS = "/a/"
 _TRIGGERS = re.compile(r"/schedules/[^/]+/(pause|resume|trigger|backfill)/?|/events/?")
 _MOCKS = "/workflows/api/"
@@ -80,6 +81,8 @@ def needed_role(method: str, path: str) -> Role:
     """
     if _PEOPLE.fullmatch(path):
         return Role.OPERATOR
+    if _SECRETS.fullmatch(path):
+        return Role.ADMIN
     if method in _SAFE and not path.startswith(_DASHBOARD + "/requeue/"):
         return Role.VIEWER
     starts_runs = _RUNS.fullmatch(path) or _TRIGGERS.fullmatch(path)

@@ -129,6 +129,19 @@ class ProjectList(_Answer):
     items: list[ProjectLine]
 
 
+class SecretLine(_Answer):
+    """The name of a secret."""
+
+    name: str
+    updated_at: datetime
+
+
+class SecretList(_Answer):
+    """Secrets of a project, by name."""
+
+    items: list[SecretLine]
+
+
 class RunLine(_Answer):
     """A run in a list."""
 

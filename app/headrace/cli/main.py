@@ -20,6 +20,7 @@ from headrace.cli import (
     run_control,
     runs,
     schedules,
+    secrets,
     server,
     stack,
     statistics,
@@ -65,6 +66,7 @@ app.add_typer(schedules.app, name="schedule")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(events.app, name="event")
 app.command("projects")(projects.projects)
+app.add_typer(secrets.app, name="secret")
 app.add_typer(workers.app, name="worker")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(queues.app, name="queue")

@@ -91,7 +91,7 @@ class _Front:
 
     def _is_quick(self, position: int) -> bool:
         node, run = self.any.program.plan.nodes[position], self.any.run
-        return takes_no_time(run, position) and not node.uses_variables
+        return takes_no_time(run, position) and not (node.uses_variables or node.secrets)
 
     def _has_all(self, position: int) -> bool:
         """Whether all that its input and texts need completed here, and is short."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from uuid import UUID
 
@@ -131,7 +131,7 @@ async def _guarded(execution: Execution, http: Http, lanes: Lanes) -> Outcome:
         return await wait_for_worker(execution, lack)
     if (instead := await _admitted(execution)) is not None:
         return instead
-    outcome = await _step(execution, http, lanes)
+    outcome = discreet(execution, await _step(execution, http, lanes))
     with suppress(StoreUnavailable):  # the result stands; it is only not kept for others
         await keep(execution, outcome)
     return outcome
@@ -186,10 +186,21 @@ def _step(execution: Execution, http: Http, lanes: Lanes) -> Coroutine[None, Non
     return step(_context(execution, http, lanes), config)
 
 
+def discreet(execution: Execution, outcome: Outcome) -> Outcome:
+    """A node's answer, and what it wrote into the log, without the secrets that it knew."""
+    hidden = execution.redaction
+    if hidden is None:
+        return outcome
+    execution.log[:] = [replace(line, message=hidden.text(line.message)) for line in execution.log]
+    return hidden.outcome(outcome)
+
+
 def _crashed(execution: Execution, error: BaseException) -> Finished:
     """The one place that makes a failure of what a node's code raised."""
     if not isinstance(error, (HeadraceError, AttemptFailed)):
-        _log.exception("node_crashed", task=str(execution.task), node=execution.node.id)
+        # A traceback has the error's text, which may hold a secret.
+        tell = _log.exception if execution.redaction is None else _log.warning
+        tell("node_crashed", type(error).__name__, task=str(execution.task), node=execution.node.id)
     return Finished(execution, failure_of(error))
 
 

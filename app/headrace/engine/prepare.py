@@ -10,12 +10,14 @@ from uuid import UUID
 from headrace.engine.child_results import child_results
 from headrace.engine.pinning import PinnedSources
 from headrace.engine.program import Engine, KnownRun, Program
+from headrace.engine.revealing import reveal
 from headrace.errors import HeadraceError, TooLarge
 from headrace.graph.ids import TaskId
 from headrace.graph.inputs import Result, needed, node_scope, taken_into
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 from headrace.graph.plan import PlanNode
+from headrace.graph.redaction import Redaction
 from headrace.graph.template import Scope
 from headrace.nodes.base import LogLine
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
@@ -30,7 +32,7 @@ from headrace.store.recovery import CHILDREN, RETRY
 class Execution:
     """A claimed task with all that its node needs. failure: why it cannot even begin.
 
-    cancelled: set when its code should end by itself, or is stopped.
+    cancelled: set when its code should end by itself, or is stopped. redaction: of the secrets that it knows.
     """
 
     claim: Claim
@@ -40,6 +42,7 @@ class Execution:
     failure: Failed | None = None
     log: list[LogLine] = field(default_factory=list)
     cancelled: Event = field(default_factory=Event)
+    redaction: Redaction | None = None
 
     @property
     def is_resumed(self) -> bool:
@@ -80,6 +83,7 @@ async def prepare(
         for one in claimed
     ]
     await _name_variables(tx, [one for one in executions if one.node.uses_variables])
+    await reveal(engine.seal, tx, [one for one in executions if one.node.secrets])
     return executions
 
 

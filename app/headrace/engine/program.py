@@ -16,6 +16,7 @@ from headrace.activities.defaults import with_defaults
 from headrace.activities.options import Defaults
 from headrace.engine.catalogue import widened
 from headrace.engine.pinning import Sources
+from headrace.engine.sealing import Seal
 from headrace.errors import InvalidDefinition, NotFound, Problem
 from headrace.graph.bodies import body_at, body_document
 from headrace.graph.definition import Definition, Node, parse
@@ -259,7 +260,7 @@ class Engine:
     """What the use-cases work with.
 
     relaxed: for what may be done again after a crash of the server: its commits do not wait for the disk.
-    lease_seconds: how long a claimed task may go without a renewal.
+    lease_seconds: how long a claimed task may go without a renewal. seal: of secrets, for who runs nodes.
     """
 
     db: Database
@@ -269,6 +270,7 @@ class Engine:
     runs: KnownRuns
     lease_seconds: float = 30.0
     sources: Sources = field(default_factory=Sources)
+    seal: Seal = field(default_factory=lambda: Seal(""))
 
     @classmethod
     def over(

@@ -12,7 +12,7 @@ from typing import assert_never
 from headrace.engine import history
 from headrace.engine.ahead import run_ahead
 from headrace.engine.control import cancel_all
-from headrace.engine.execute import Finished
+from headrace.engine.execute import Finished, discreet
 from headrace.engine.halving import in_halves
 from headrace.engine.handover import NOBODY, Completed, HandedOver, Ran, Taker, hand_over, is_quick
 from headrace.engine.line import give_back
@@ -209,6 +209,8 @@ async def _write(engine: Engine, entries: Sequence[_Entry]) -> dict[TaskId, _Ent
 
 def _readable(finished: Finished, jitter: float) -> _Entry:
     try:
+        if finished.execution.redaction is not None:
+            finished = replace(finished, outcome=discreet(finished.execution, finished.outcome))
         return _entry(finished, jitter)
     except Exception as error:  # an answer that is none, of a node type that is wrong
         _log.exception("answer_not_read", task=str(finished.execution.task))

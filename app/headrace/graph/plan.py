@@ -14,7 +14,7 @@ from headrace.graph.join import Join, Losers
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.retry import RetryPolicy
 from headrace.graph.settings import Cache, Concurrency, OnFailure, Rate, RunConcurrency
-from headrace.graph.template import references, uses
+from headrace.graph.template import references, secret_references, uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class PlanNode:
     out_edges: tuple[int, ...]
     references: tuple[int, ...]
     uses_variables: bool = False
+    secrets: frozenset[str] = frozenset()
     queue_timeout: float | None = None
     total_timeout: float | None = None
     priority: int | None = None
@@ -208,6 +209,7 @@ def _plan_node(
         out_edges=tuple(outgoing),
         references=tuple(sorted(at[name] for name in references(own_config(node)) if name in at)),
         uses_variables=uses(own_config(node), "vars"),
+        secrets=secret_references(own_config(node)),
         queue_timeout=node.timeouts.queue,
         total_timeout=node.timeouts.total,
         priority=None if node.priority is None else int(node.priority),

@@ -19,6 +19,7 @@ from headrace.graph.json_types import JsonValue
 
 __all__ = [
     "MISSING",
+    "SECRETS",
     "Missing",
     "Rendered",
     "Scope",
@@ -29,9 +30,13 @@ __all__ = [
     "render",
     "render_json",
     "resolve",
+    "secret_references",
 ]
 
 MAX_DEPTH = 200
+
+SECRETS = "secrets"
+"""What its project's secrets are called. No input can stand in for them."""
 
 _PART = re.compile(r"""\.?(?:\[(?:([0-9]+)|"([^"]*)"|'([^']*)')\]|([^.\[\]]+))""")
 _BRACES = re.compile(r"\{\{([^{}]*)\}\}")
@@ -86,6 +91,8 @@ def _find(path: str, scope: Scope) -> JsonValue | Missing:
     parts = _parts(path)
     if not parts:
         return MISSING
+    if parts[0] == SECRETS and SECRETS in scope.names:
+        return _walk(parts[1:], scope.names[SECRETS])
     if own_property(scope.input, parts[0]) is not MISSING:
         return _walk(parts, scope.input)
     return _walk(parts[1:], scope.names.get(parts[0], MISSING))
@@ -208,6 +215,11 @@ def output_references(value: JsonValue) -> frozenset[str]:
     )
     paths = (_parts(path) for path in raw if not path.endswith("?"))
     return frozenset(parts[1] for parts in paths if len(parts) > 2 and parts[::2][:2] == ("nodes", "output"))
+
+
+def secret_references(value: JsonValue) -> frozenset[str]:
+    """The names of the secrets that a config names as `secrets.<name>`."""
+    return _named(value, SECRETS)
 
 
 def parent_references(value: JsonValue) -> frozenset[str]:

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 from headrace.store import (
     activity_tables,
     control_tables,
+    project_tables,
     statistics_tables,
     stored_activity_tables,
     tables,
@@ -31,6 +32,7 @@ MODULES = (
     activity_tables,
     stored_activity_tables,
     statistics_tables,
+    project_tables,
 )
 """Those that describe tables."""
 

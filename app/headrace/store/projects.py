@@ -35,6 +35,7 @@ run_counts AS (
   UNION SELECT project FROM workflow_counts
   UNION SELECT project FROM worker_targets WHERE wanted > 0
   UNION SELECT project FROM stored_activities
+  UNION SELECT project FROM secrets
   UNION SELECT unnest(projects) FROM alive
 )
 SELECT n.name, coalesce(w.number, 0) AS workflows, coalesce(r.number, 0) AS active_runs,

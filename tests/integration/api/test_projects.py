@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import httpx
@@ -12,6 +13,7 @@ from headrace.graph.json_types import JsonObject
 from headrace.store import workers
 from headrace.store.db import Tx
 from headrace.store.workers import NewWorker
+from support.api import serving, settings_for
 from support.build import chain
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,38 @@ async def test_an_explanation_names_the_projects_queue(client: httpx.AsyncClient
     assert "no worker listens on workflow-tasks--shop" in await told()
     await engine.db.transact(lambda tx: employ(tx, ("default", "*")))
     assert "a worker takes it next from workflow-tasks--shop" in await told()
+
+
+@pytest.fixture
+async def sealing(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    settings = settings_for(database_url, redis_url, HEADRACE_SECRET_KEY="k" * 32)
+    async with serving(settings) as client:
+        yield client
+
+
+async def test_secrets_are_put_listed_and_forgotten_and_never_shown(sealing: httpx.AsyncClient) -> None:
+    path, value = "/projects/shop/secrets", {"value": "t0ps3cret"}
+    put = await sealing.put(f"{path}/TOKEN", json=value)
+    assert (put.status_code, put.json()["name"]) == (200, "TOKEN")
+    listed = await sealing.get(path)
+    assert [one["name"] for one in listed.json()["items"]] == ["TOKEN"]
+    assert "shop" in [one["name"] for one in (await sealing.get("/projects")).json()["items"]]
+    assert (await sealing.get("/projects/bank/secrets")).json() == {"items": []}
+    for refused in (
+        await sealing.put(f"{path}/TOKEN", json={"value": "abc"}),
+        await sealing.put(f"{path}/TOKEN", json={**value, "extra": "t0ps3cret"}),
+        await sealing.put(f"{path}/TOKEN", json={"value": ["t0ps3cret"]}),
+        await sealing.put(f"{path}/A-B", json=value),
+        await sealing.put("/projects/My Shop/secrets/A", json=value),
+    ):
+        assert refused.status_code == 422
+        assert "t0ps3cret" not in refused.text
+    assert "t0ps3cret" not in put.text + listed.text
+    assert (await sealing.delete(f"{path}/TOKEN")).status_code == 200
+    assert (await sealing.delete(f"{path}/TOKEN")).status_code == 404
+
+
+async def test_without_a_key_no_secret_is_kept(client: httpx.AsyncClient) -> None:
+    refused = await client.put("/projects/shop/secrets/TOKEN", json={"value": "t0ps3cret"})
+    assert refused.status_code == 422
+    assert "HEADRACE_SECRET_KEY" in refused.json()["details"][0]["hint"]
