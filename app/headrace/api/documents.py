@@ -110,13 +110,15 @@ def problems_of(engine: Engine, body: JsonObject) -> list[Problem]:
     return []
 
 
-async def warnings_of(engine: Engine, body: JsonObject, sent: JsonObject | None = None) -> list[Problem]:
+async def warnings_of(
+    engine: Engine, body: JsonObject, sent: JsonObject | None = None, project: str | None = None
+) -> list[Problem]:
     """What of the valid definition in a body will surprise. It may take a second: a thread looks.
 
-    sent: what the client wrote, if that is not the body itself: paths are as there.
+    sent: what the client wrote, if that is not the body itself: paths are as there. project: whose it is.
     """
     document = _unwrapped(body)
-    found = await asyncio.to_thread(warnings, await knowing_stored(engine, document), document)
+    found = await asyncio.to_thread(warnings, await knowing_stored(engine, document, project), document)
     return [_as_sent(problem, sent or body) for problem in found]
 
 

@@ -118,7 +118,7 @@ async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
 
 async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
     name, project = wanted.name, wanted.project
-    if any(one.project == project for one in await activities_seen.find(tx, [name])):
+    if any(one.project == project and one.counts for one in await activities_seen.find(tx, [name])):
         raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
     active = await stored_activities.add(tx, project, name)
     is_new = await stored_activities.add_version(tx, project, name, new)

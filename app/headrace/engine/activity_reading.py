@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from headrace.activities.declaration import Declaration
 from headrace.engine.program import Engine
@@ -22,6 +23,7 @@ class Described:
     """An activity with what uses it: one that is stored, or one that a worker has declared.
 
     used_by: names of workflows whose current version does. workers: how many that live can run it now.
+    not_seen_since: no worker that has it was heard of since then.
     """
 
     name: str
@@ -29,18 +31,24 @@ class Described:
     stored: Stored | None = None
     declared: Declaration | None = None
     workers: int = 0
+    not_seen_since: datetime | None = None
 
 
 async def find(engine: Engine, project: str = DEFAULT_PROJECT) -> list[Described]:
     """A project's activities, by name. Looks through the current versions of all workflows."""
     async with engine.db.transaction() as tx:
         stored = await stored_activities.find(tx, project)
-        declared = [one for one in await activities_seen.find(tx) if one.project == project]
-        seen = [(Declaration.from_json(one.declaration), one.workers) for one in declared]
-        names = [*(one.name for one in stored), *(one.name for one, _ in seen)]
+        seen = [one for one in await activities_seen.find(tx) if one.project == project]
+        declared = [(Declaration.from_json(one.declaration), one) for one in seen]
+        names = [*(one.name for one in stored), *(one.name for one, _ in declared)]
         users = await stored_activities.users(tx, project, names) if names else {}
+    hiding = {one.name for one in stored if one.active is not None}
     found = [Described(one.name, tuple(users[one.name]), stored=one) for one in stored]
-    found += [Described(one.name, tuple(users[one.name]), None, one, workers) for one, workers in seen]
+    found += [
+        Described(one.name, tuple(users[one.name]), None, one, sight.workers, sight.not_seen_since)
+        for one, sight in declared
+        if sight.counts or one.name not in hiding
+    ]
     return sorted(found, key=lambda one: one.name)
 
 

@@ -44,12 +44,14 @@ async def widened_for(
 
 
 async def _known(tx: Tx, names: list[str], project: str) -> Known:
-    seen = [Declaration.from_json(one.declaration) for one in await activities_seen.find(tx, names)]
-    stored = await stored_activities.find(tx, project, names)
-    return Known(
-        declared={one.name: one for one in seen},
-        stored=frozenset(one.name for one in stored if one.active is not None),
-    )
+    """A declaration that counts no more gives way to a stored activity of its name."""
+    seen = [
+        (Declaration.from_json(one.declaration), one.counts) for one in await activities_seen.find(tx, names)
+    ]
+    found = await stored_activities.find(tx, project, names)
+    stored = frozenset(one.name for one in found if one.active is not None)
+    declared = {one.name: one for one, counts in seen if counts or one.name not in stored}
+    return Known(declared=declared, stored=stored)
 
 
 def _unknown(nodes: NodeRegistry, document: JsonValue) -> list[str]:

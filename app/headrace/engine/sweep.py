@@ -19,6 +19,7 @@ from headrace.graph.outcome import Failed
 from headrace.graph.states import TaskStatus
 from headrace.log import Log
 from headrace.store import (
+    activities_seen,
     batches,
     events,
     idempotency,
@@ -37,6 +38,8 @@ from headrace.store.workers import UNHEALTHY_SECONDS
 
 BATCH = 500
 """Tasks that one transaction of the sweep moves."""
+
+_HOUR = 3600.0
 
 _log = Log("headrace.engine")
 
@@ -116,6 +119,8 @@ async def _turn(settings: SweepSettings, tx: Tx) -> float | None:
         await step_cache.forget_old(tx, BATCH)
         await limits.forget_stale(tx, BATCH)
         await rates.forget_old(tx, BATCH)
+        if await recovery.take_turn(tx, "hourly", _HOUR, gap=2 * _HOUR) is not None:
+            await activities_seen.forget_old(tx)
     return steady
 
 

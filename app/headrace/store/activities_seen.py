@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.sightings import KEPT_FOR, still_counts
 from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
 
@@ -19,12 +20,21 @@ LACK = "activity "
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An activity that some worker has declared. workers: how many that live can run it now."""
+    """An activity that some worker has declared. workers: how many that live can run it now.
+
+    seen_at: when one that has it was last heard of. counts: see `headrace.graph.sightings`.
+    """
 
     project: str
     declaration: JsonObject
     seen_at: datetime
     workers: int
+    counts: bool
+
+    @property
+    def not_seen_since(self) -> datetime | None:
+        """When a worker that has it was last heard of, if it counts no more."""
+        return None if self.counts else self.seen_at
 
 
 _DECLARE = """
@@ -59,8 +69,14 @@ WHERE w.state = 'running' AND w.last_heartbeat > clock_timestamp() - make_interv
   AND s.name = ANY(o.names)
 """
 
+_LAST = """
+SELECT max(w.last_heartbeat) FROM worker_activities o JOIN workflow_workers w ON w.id = o.worker_id
+WHERE s.name = ANY(o.names)
+"""
+
 _FIND = f"""
-SELECT s.project, s.declaration, s.seen_at, ({_LIVE}) AS workers FROM activities_seen s
+SELECT s.project, s.declaration, ({_LIVE}) AS workers, greatest(s.seen_at, ({_LAST})) AS seen_at, now() AS now
+FROM activities_seen s
 WHERE $1::text[] IS NULL OR s.name = ANY($1) ORDER BY s.name, s.seen_at
 """
 
@@ -79,7 +95,21 @@ async def offers(tx: Tx, held_for: Sequence[str]) -> dict[str, int]:
 
 
 def _seen(row: Record) -> Seen:
-    return Seen(row.project, cast(JsonObject, load(row.declaration)), row.seen_at, row.workers)
+    declaration = cast(JsonObject, load(row.declaration))
+    return Seen(row.project, declaration, row.seen_at, row.workers, still_counts(row.seen_at, row.now))
+
+
+# Rows of workers go a day after their end: what they were seen with is noted before.
+_NOTE_SIGHTINGS = f"""
+UPDATE activities_seen s SET seen_at = greatest(s.seen_at, ({_LAST}))
+WHERE s.seen_at < ({_LAST})
+"""
+
+
+async def forget_old(tx: Tx) -> None:
+    """Forgets activities of which no worker was heard for a month. Called more often than once a day."""
+    await tx.fetch(_NOTE_SIGHTINGS)
+    await tx.fetch("DELETE FROM activities_seen WHERE seen_at < now() - $1::interval", KEPT_FOR)
 
 
 _LOAD_PROBLEMS = """

@@ -16,6 +16,7 @@ from headrace.api.events import follow
 from headrace.engine.execute import claim
 from headrace.engine.lacking import declare
 from headrace.engine.program import Engine
+from headrace.engine.sweep import SweepSettings, sweep
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.store import heartbeats, workers
@@ -25,6 +26,7 @@ from headrace.store.events import Cursor
 from headrace.store.heartbeats import HeldBeat
 from headrace.store.workers import NewWorker
 from support.api import finish, saved, started
+from support.rows import sql
 
 pytestmark = pytest.mark.anyio
 
@@ -180,3 +182,111 @@ async def test_a_type_that_nobody_knows_any_more_waits_and_says_for_whom(
     await tell(engine)
     (task,) = (await client.get(f"/workflows/{workflow_id}/runs/{run_id}")).json()["tasks"]
     assert (task["status"], task["waitsFor"]) == ("queued", None)
+
+
+async def unseen_for(db: Database, days: float) -> None:
+    """The worker was heard of so long ago for the last time, and its row is gone."""
+    await sql(db, "DELETE FROM workflow_workers")
+    await sql(db, "UPDATE activities_seen SET seen_at = now() - make_interval(secs => $1)", days * 86_400)
+
+
+SOURCE = {"language": "python", "source": "def resize(width):\n    return width\n"}
+
+
+async def in_palette(client: httpx.AsyncClient) -> list[tuple[str, bool]]:
+    """The origins of `resize` in the palette, and whether it is marked as not seen."""
+    items = (await client.get("/node-types")).json()["items"]
+    return [(one["origin"], one["notSeenSince"] is not None) for one in items if one["type"] == "resize"]
+
+
+async def in_list(client: httpx.AsyncClient) -> list[tuple[str, bool]]:
+    items = (await client.get("/activities")).json()["items"]
+    return [(one["origin"], one["notSeenSince"] is not None) for one in items if one["name"] == "resize"]
+
+
+async def test_a_name_that_nobody_declares_any_more_blocks_no_upload(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    await unseen_for(db, 0.9)
+    assert (await client.put("/activities/resize", json=SOURCE)).status_code == 409
+    assert await in_palette(client) == await in_list(client) == [("package", False)]
+
+    await unseen_for(db, 1.1)
+    assert await in_palette(client) == await in_list(client) == [("package", True)]
+    assert (await client.post("/workflows", json=workflow("resize", width=1))).status_code == 201
+    assert (await client.put("/activities/resize", json=SOURCE)).status_code == 200
+    assert await in_palette(client) == await in_list(client) == [("stored", False)]
+    assert (await client.post("/workflows", json=workflow("resize", width="wide"))).status_code == 201
+
+
+async def test_a_worker_that_runs_for_long_is_seen_all_the_time(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    await sql(db, "UPDATE activities_seen SET seen_at = now() - interval '90 days'")
+    assert await in_palette(client) == await in_list(client) == [("package", False)]
+    assert (await client.put("/activities/resize", json=SOURCE)).status_code == 409
+
+
+async def test_what_nobody_has_for_a_month_is_forgotten(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    await unseen_for(db, 29.9)
+    await sweep(engine, SweepSettings())
+    assert await in_palette(client) == [("package", True)]
+
+    await unseen_for(db, 30.1)
+    await sql(db, "UPDATE sweeps SET last_at = now() - interval '10 seconds'")
+    await sweep(engine, SweepSettings())
+    assert await in_palette(client) == [("package", True)]  # the chore comes once an hour
+
+    await sql(db, "UPDATE sweeps SET last_at = now() - interval '61 minutes'")
+    await sweep(engine, SweepSettings())
+    assert await in_palette(client) == await in_list(client) == []
+
+
+async def test_the_hourly_chore_notes_who_is_still_there(
+    client: httpx.AsyncClient, engine: Engine, db: Database
+) -> None:
+    await tell(engine)
+    await sql(db, "UPDATE activities_seen SET seen_at = now() - interval '90 days'")
+    await sweep(engine, SweepSettings())
+    await sql(db, "DELETE FROM workflow_workers")  # as a day after its end
+    assert await in_palette(client) == [("package", False)]
+
+
+async def test_the_palette_has_the_stored_activities_of_one_project(client: httpx.AsyncClient) -> None:
+    source = {"language": "python", "source": "def mine(width):\n    return width\n"}
+    assert (await client.put("/activities/mine?project=shop", json=source)).status_code == 200
+
+    async def origins(project: str) -> list[str]:
+        items = (await client.get(f"/node-types{project}")).json()["items"]
+        return [one["origin"] for one in items if one["type"] == "mine"]
+
+    assert await origins("?project=shop") == ["stored"]
+    assert await origins("") == await origins("?project=default") == []
+    assert (await client.get("/node-types?project=No!")).status_code == 422
+
+
+@pytest.mark.parametrize("project", ["shop", "default"])
+async def test_a_workflow_is_checked_with_the_activities_of_its_project(
+    client: httpx.AsyncClient, project: str
+) -> None:
+    source = {"language": "python", "source": "def mine(width):\n    return width\n"}
+    assert (await client.put("/activities/mine?project=shop", json=source)).status_code == 200
+    is_theirs = project == "shop"
+    said = (await client.post("/workflows/validate", json=workflow("mine") | {"project": project})).json()
+    asked = (await client.post(f"/workflows/validate?project={project}", json=workflow("mine"))).json()
+    assert said["valid"] is asked["valid"] is is_theirs
+    plain = workflow("noop")
+    made = await client.post(f"/workflows?project={project}", json=plain)
+    assert made.status_code == 201, made.text
+    changed = await client.put(f"/workflows/{made.json()['id']}", json=workflow("mine"))
+    assert changed.status_code == (200 if is_theirs else 422), changed.text
+    hopeful = workflow("activity", activity="mine")
+    warned = (await client.post(f"/workflows?project={project}", json=hopeful)).json()["warnings"]
+    assert bool(warned) is not is_theirs
+    saved = (await client.put(f"/workflows/{made.json()['id']}", json=hopeful)).json()["warnings"]
+    assert bool(saved) is not is_theirs

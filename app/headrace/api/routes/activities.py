@@ -61,7 +61,8 @@ class ActivityLine(Model):
     """An activity in the list.
 
     origin: who brings it: built-in, package, project or stored. used_by: workflows whose current version
-    names it. workers: how many that live can run it, source: the module, file or package with its code,
+    names it. workers: how many that live can run it, not_seen_since: no worker that has it was heard of since
+    then, which is more than a day ago, source: the module, file or package with its code,
     output_schema, options: as it was declared, of one that workers bring. active, versions: of one that
     is stored; active is null when no version was activated yet.
     """
@@ -72,6 +73,7 @@ class ActivityLine(Model):
     input_schema: JsonObject
     used_by: list[str]
     workers: int | None = None
+    not_seen_since: datetime | None = None
     source: str | None = None
     output_schema: JsonObject | None = None
     options: JsonObject | None = None
@@ -90,6 +92,7 @@ class ActivityLine(Model):
                 input_schema=declared.input_schema,
                 used_by=used_by,
                 workers=found.workers,
+                not_seen_since=found.not_seen_since,
                 source=declared.source,
                 output_schema=declared.output_schema,
                 options=declared.defaults.as_json(),

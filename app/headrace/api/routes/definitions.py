@@ -20,11 +20,11 @@ From = Annotated[Format, Query(description="The system that the definition is fr
 
 
 @router.post("/validate", dependencies=[PlainJson], openapi_extra=documents.OR_YAML)
-async def validate_workflow(body: documents.Document, house: Shared) -> Validation:
+async def validate_workflow(body: documents.Document, house: Shared, project: InProject = None) -> Validation:
     """Checks a definition without saving it: what is wrong with it, and what of it will surprise."""
-    engine = await knowing_stored(house.engine, body)
+    engine = await knowing_stored(house.engine, body, project)
     problems = documents.problems_of(engine, body)
-    warnings = [] if problems else await documents.warnings_of(house.engine, body)
+    warnings = [] if problems else await documents.warnings_of(house.engine, body, project=project)
     return Validation(
         valid=not problems,
         problems=list(map(ErrorDetail.of, problems)),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter
 from pydantic import ValidationError
 
-from headrace.activities.declaration import Declaration
-from headrace.api.deps import Shared
+from headrace.api.deps import InProject, Shared
 from headrace.api.schemas import Model
 from headrace.engine import activity_reading
-from headrace.engine.declared import own_types
+from headrace.engine.declared import OwnType, own_types
 from headrace.graph.json_types import JsonObject
+from headrace.graph.project import DEFAULT_PROJECT
 from headrace.nodes.activity import GROUP
 from headrace.nodes.base import Config, NodeType
 from headrace.nodes.stored_activity import StoredActivity
@@ -22,7 +24,8 @@ router = APIRouter(tags=["node types"])
 class NodeTypeOut(Model):
     """A node type. branches: labels that its out-edges may carry; a decision's come from its config.
 
-    origin: `built-in`, or who brings the activity that it is.
+    origin: `built-in`, or who brings the activity that it is. not_seen_since: no worker that has it was
+    heard of since then, which is more than a day ago.
     """
 
     type: str
@@ -33,6 +36,7 @@ class NodeTypeOut(Model):
     branches: list[str]
     config_schema: JsonObject
     origin: str = "built-in"
+    not_seen_since: datetime | None = None
 
     @classmethod
     def of(cls, kind: NodeType[Config]) -> NodeTypeOut:
@@ -47,8 +51,9 @@ class NodeTypeOut(Model):
         )
 
     @classmethod
-    def of_declared(cls, declared: Declaration) -> NodeTypeOut:
+    def of_declared(cls, one: OwnType) -> NodeTypeOut:
         """An activity whose code workers have."""
+        declared = one.declared
         return cls(
             type=declared.name,
             name=_name(declared.name),
@@ -58,6 +63,7 @@ class NodeTypeOut(Model):
             branches=[],
             config_schema=declared.input_schema,
             origin=declared.origin,
+            not_seen_since=one.not_seen_since,
         )
 
     @classmethod
@@ -80,13 +86,18 @@ class NodeTypes(Model):
 
 
 @router.get("/node-types")
-async def list_node_types(house: Shared) -> NodeTypes:
-    """Every node type in the palette's order, with the JSON Schema of its config; then the activities."""
-    stored = await activity_reading.palette(house.engine)
-    declared = await own_types(house.engine)
+async def list_node_types(house: Shared, project: InProject = None) -> NodeTypes:
+    """Every node type in the palette's order, with the JSON Schema of its config; then the activities.
+
+    Those whose source is in the database are the project's own.
+    """
+    stored = await activity_reading.palette(house.engine, project or DEFAULT_PROJECT)
+    names = {one.name for one in stored}
+    own = await own_types(house.engine)
+    declared = [one for one in own if one.not_seen_since is None or one.declared.name not in names]
+    hidden = {one.declared.name for one in declared}
     brought = [NodeTypeOut.of(kind) for kind in house.engine.nodes]
-    known = {one.name for one in declared}
-    kept = [NodeTypeOut.of_stored(one) for one in stored if one.name not in known]
+    kept = [NodeTypeOut.of_stored(one) for one in stored if one.name not in hidden]
     return NodeTypes(items=[*brought, *map(NodeTypeOut.of_declared, declared), *kept])
 
 

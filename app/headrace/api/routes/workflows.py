@@ -77,9 +77,10 @@ async def saved(
     house: House, workflow_id: UUID, body: JsonObject, sent: JsonObject | None = None
 ) -> SavedWorkflow:
     """The answer to a workflow that was just saved from this body. sent: what the client wrote instead."""
-    stored = Workflow.of(await reading.workflow(house.engine, workflow_id)).model_dump(by_alias=True)
-    warnings = await documents.warnings_of(house.engine, body, sent)
-    return SavedWorkflow.model_validate(stored | {"warnings": list(map(ErrorDetail.of, warnings))})
+    stored = Workflow.of(await reading.workflow(house.engine, workflow_id))
+    warnings = await documents.warnings_of(house.engine, body, sent, stored.project)
+    told = {"warnings": list(map(ErrorDetail.of, warnings))}
+    return SavedWorkflow.model_validate(stored.model_dump(by_alias=True) | told)
 
 
 @router.delete("/{workflow_id}", responses=NOT_FOUND | WRONG_STATE)
