@@ -18,7 +18,7 @@ from headrace.store import activities_seen, events, holds
 from headrace.store.activities_seen import LACK
 from headrace.store.db import Tx
 
-_FIRST_WAIT = 0.25
+_FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _AT_ONCE_WAIT = 0.01
 _WAIT_FOR_NOBODY = 30.0
@@ -43,15 +43,23 @@ async def wait_for_worker(execution: Execution, name: str) -> Held:
     try:
         async with execution.db.connection() as tx:
             found = await activities_seen.find(tx, [name])
+            crew = await activities_seen.count_crew(tx, execution.program.project)
         if any(one.workers for one in found):
-            # The same process may get it again: then it waits longer, so that the other one comes first.
-            doublings = min(execution.claim.delivery - 1, 10)
-            return Held(LACK + name, min(_FIRST_WAIT * 2**doublings, _LONGEST_WAIT))
+            return Held(LACK + name, pause_before(execution.claim.delivery, crew))
         if await execution.run.stored.adopt(execution.task.run_id, name):
             return Held(LACK + name, _AT_ONCE_WAIT)
     except StoreUnavailable:
         pass
     return Held(LACK + name, _WAIT_FOR_NOBODY)
+
+
+def pause_before(delivery: int, crew: int) -> float:
+    """Seconds until a task is offered again that has come to the wrong one of so many workers.
+
+    Any of them may take it: it stays short until each has most likely had it, and only then grows.
+    """
+    doublings = min((delivery - 1) // (2 * max(1, crew)), 10)
+    return min(_FIRST_WAIT * 2.0**doublings, _LONGEST_WAIT)
 
 
 async def declare(

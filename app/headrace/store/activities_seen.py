@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.project import EVERY_PROJECT
 from headrace.graph.sightings import KEPT_FOR, still_counts
 from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
@@ -85,6 +86,19 @@ async def find(tx: Tx, names: Sequence[str] | None = None) -> list[Seen]:
     """Activities by name; None: all of them."""
     rows = await tx.fetch(_FIND, None if names is None else list(names))
     return [_seen(row) for row in rows]
+
+
+_CREW = f"""
+SELECT count(*)::int AS workers FROM workflow_workers
+WHERE state = 'running' AND last_heartbeat > clock_timestamp() - make_interval(secs => 60)
+  AND projects && ARRAY[$1, '{EVERY_PROJECT}']
+"""
+
+
+async def count_crew(tx: Tx, project: str) -> int:
+    """How many workers that live take tasks of a project, whatever activities they have."""
+    (row,) = await tx.fetch(_CREW, project)
+    return int(row.workers)
 
 
 async def offers(tx: Tx, held_for: Sequence[str]) -> dict[str, int]:
