@@ -72,11 +72,8 @@ def _of_task(run: RunFacts, plan: Plan, node: PlanNode) -> Iterator[str]:
     elif task.status in _DECIDED:
         if verdict is not _DECIDED[task.status]:
             yield "A task was skipped, or failed by its parents, against its join"
-    elif task.status is not TaskStatus.CANCELLED and verdict is not Verdict.RUN:
-        # Outcomes are written once, so a join that was met at its release is met for ever.
-        yield "A task was released although its join is not met"
-    if any(not _was_taken(run, plan, node, index) for index in task.released_by or ()):
-        yield "A task was released by an edge that was not taken"
+    elif not _has_new_parents(run, plan, node):
+        yield from _of_released(run, plan, node, verdict)
 
 
 def _may_begin(run: RunFacts, plan: Plan, node: PlanNode, task: TaskFacts) -> bool:
@@ -93,6 +90,21 @@ def _of_pending(task: TaskFacts, tally: Tally, verdict: Verdict | None) -> Itera
         yield "The counters of a task differ from its parents' outcomes"
     if verdict is not None:
         yield "A task is pending although its join is decided"
+
+
+def _of_released(run: RunFacts, plan: Plan, node: PlanNode, verdict: Verdict | None) -> Iterator[str]:
+    """Outcomes are written once between retries, so a join that was met at its release stays so."""
+    task = run.tasks[node.position]
+    if task.status is not TaskStatus.CANCELLED and verdict is not Verdict.RUN:
+        yield "A task was released although its join is not met"
+    if any(not _was_taken(run, plan, node, index) for index in task.released_by or ()):
+        yield "A task was released by an edge that was not taken"
+
+
+def _has_new_parents(run: RunFacts, plan: Plan, node: PlanNode) -> bool:
+    """Whether a retry in place ran parents of a task again that it was released by: it does not look back."""
+    decided = run.tasks[node.position].decided
+    return any(run.tasks[edge.source].reopened > decided > 0 for edge in plan.into(node.position))
 
 
 def _was_taken(run: RunFacts, plan: Plan, node: PlanNode, index: int) -> bool:

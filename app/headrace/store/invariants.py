@@ -198,13 +198,19 @@ async def findings(db: Database) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What is stored of how a task was decided. counted: unresolved, taken, failed, cancelled in-edges."""
+    """What is stored of how a task was decided. counted: unresolved, taken, failed, cancelled in-edges.
+
+    decided, reopened: where in the history stand the first line after its join was decided the last time, and
+    the last retry in place that ran it again; 0 for nowhere, and in runs that were never retried.
+    """
 
     status: TaskStatus
     propagated: bool
     outcomes: str | None
     released_by: tuple[int, ...] | None
     counted: tuple[int, int, int, int]
+    decided: int
+    reopened: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,25 +235,43 @@ SELECT run_id, position, status, propagated, outcomes, released_by, edges_unreso
 FROM workflow_tasks WHERE run_id = ANY($1)
 """
 
+_RETRIES = """
+WITH reopened AS (
+  SELECT run_id, position, max(id) AS at FROM workflow_events
+  WHERE run_id = ANY($1) AND type = 'task.reopened' GROUP BY run_id, position
+), decided AS (
+  SELECT e.run_id, e.position, min(e.id) AS at
+  FROM workflow_events e LEFT JOIN reopened r ON r.run_id = e.run_id AND r.position = e.position
+  WHERE e.run_id IN (SELECT run_id FROM reopened) AND e.id > coalesce(r.at, 0)
+    AND e.type LIKE 'task.%' AND e.type <> 'task.counted_again'
+  GROUP BY e.run_id, e.position
+)
+SELECT run_id, position, coalesce(d.at, 0) AS decided, coalesce(r.at, 0) AS reopened
+FROM decided d FULL JOIN reopened r USING (run_id, position)
+"""
+
 
 async def latest_runs(tx: Tx, limit: int) -> list[RunFacts]:
     """The newest runs, all as of one moment: the first statement of the transaction must be this one's."""
     await tx.fetch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     runs = await tx.fetch(_RUNS, limit)
     tasks: dict[UUID, dict[int, TaskFacts]] = {run.id: {} for run in runs}
+    retries = {(row.run_id, row.position): row for row in await tx.fetch(_RETRIES, list(tasks))}
     for row in await tx.fetch(_TASKS, list(tasks)):
-        tasks[row.run_id][row.position] = _facts(row)
+        tasks[row.run_id][row.position] = _facts(row, retries.get((row.run_id, row.position)))
     return [
         RunFacts(run.id, ProgramKey(run.workflow_id, run.version, run.body), run.phase, tasks[run.id])
         for run in runs
     ]
 
 
-def _facts(row: Record) -> TaskFacts:
+def _facts(row: Record, retry: Record | None) -> TaskFacts:
     return TaskFacts(
         TaskStatus(row.status),
         row.propagated,
         row.outcomes,
         None if row.released_by is None else tuple(row.released_by),
         (row.edges_unresolved, row.edges_taken, row.edges_failed, row.edges_cancelled),
+        decided=retry.decided if retry else 0,
+        reopened=retry.reopened if retry else 0,
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.engine.again import retry_run
 from headrace.engine.control import cancel_run
 from headrace.engine.program import Engine
 from headrace.engine.save import create_workflow
 from headrace.engine.start import StartRequest, start_run
 from headrace.engine.verify import verify
-from headrace.graph.json_types import JsonObject
+from headrace.graph.json_types import JsonObject, JsonValue
 from support.build import edge, if_else, node, workflow
-from support.drive import deliver, drain
+from support.drive import deliver, drain, run_to_end, status_of, statuses_of
 from support.rows import sql
 
 pytestmark = pytest.mark.anyio
@@ -157,3 +158,33 @@ async def test_verifying_changes_nothing_and_disturbs_nobody(engine: Engine) -> 
         await tx.fetch("SELECT 1 FROM workflow_tasks FOR UPDATE")
         assert await verify(engine.db) == []
     assert await sql(engine.db, "SELECT * FROM workflow_tasks ORDER BY run_id, position") == before
+
+
+def _fails_once(name: str, **options: JsonValue) -> JsonObject:
+    return node(name, "script", config={"do": "fail", "times": 1, "retryable": False}, **options)
+
+
+@pytest.mark.parametrize("drawn", [{}, {"on": "always"}], ids=["any_failed", "always"])
+async def test_what_completed_before_a_retry_is_not_held_to_the_ends_after_it(
+    engine: Engine, drawn: JsonObject
+) -> None:
+    """Its parent has not ended any more, then it ends in another way."""
+    below = node("below", join="any_success" if drawn else "any_failed")
+    document = workflow([_fails_once("bad"), below], [edge("bad", "below", **drawn)])
+    run_id = await run_to_end(engine, document)
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "below": "completed"}
+    dispatches = await retry_run(engine, run_id)
+    assert await verify(engine.db) == []
+    await drain(engine, dispatches)
+    assert await status_of(engine, run_id) == "succeeded"
+    assert await verify(engine.db) == []
+
+
+async def test_what_was_released_after_a_retry_is_decided_again(engine: Engine) -> None:
+    nodes = [node("a"), _fails_once("bad"), node("end")]
+    run_id = await run_to_end(engine, workflow(nodes, [edge("a", "end"), edge("bad", "end")]))
+    await drain(engine, await retry_run(engine, run_id))
+    assert await verify(engine.db) == []
+    await sql(engine.db, "UPDATE workflow_tasks SET outcomes = 'F' WHERE node_id = 'bad'")
+    (finding,) = await verify(engine.db)
+    assert finding.description == "A task was released although its join is not met"
