@@ -222,6 +222,7 @@ def _context(execution: Execution, http: Http, lanes: Lanes) -> NodeContext:
         stored=execution.run.stored,
         cancelled=execution.cancelled,
         variables=_variables(execution),
+        hidden=execution.redaction,
     )
 
 
@@ -229,4 +230,12 @@ def _variables(execution: Execution) -> TaskVariables:
     names = execution.run.names
     owner, workflow = str(names["rootId"]), str(names["workflowId"])
     program = execution.program
-    return TaskVariables(execution.db, execution.task, owner, workflow, program.project, program.types)
+    return TaskVariables(
+        db=execution.db,
+        task=execution.task,
+        run_id=owner,
+        workflow_id=workflow,
+        project=program.project,
+        types=program.types,
+        hidden=execution.redaction,
+    )

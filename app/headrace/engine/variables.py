@@ -8,6 +8,7 @@ from uuid import UUID
 
 from headrace.graph.ids import TaskId
 from headrace.graph.json_types import JsonValue
+from headrace.graph.redaction import Redaction
 from headrace.graph.variables import Operation, changed
 from headrace.nodes.base import Config, NodeType
 from headrace.store import variables
@@ -19,7 +20,8 @@ from headrace.store.variables import VariableName
 class TaskVariables:
     """The variables that a task sees. run_id: of the outermost run, whose variables all its bodies share.
 
-    project: of its workflow. types: of the nodes of the task's own run.
+    project: of its workflow. types: of the nodes of the task's own run. hidden: of the secrets that it knows,
+    which no variable keeps.
     """
 
     db: Database
@@ -28,6 +30,7 @@ class TaskVariables:
     workflow_id: str
     project: str
     types: Sequence[NodeType[Config]]
+    hidden: Redaction | None = None
 
     async def read(self, scope: str, name: str, default: JsonValue = None) -> JsonValue:
         """A variable's value, or the default when it was never set."""
@@ -40,6 +43,7 @@ class TaskVariables:
 
         Raises InvalidInput when the operation does not fit what the variable holds.
         """
+        kept = self.hidden.value(value) if self.hidden else value
 
         async def work(tx: Tx) -> JsonValue:
             named = self._named(scope, name)
@@ -47,7 +51,7 @@ class TaskVariables:
             if (earlier := await variables.written(tx, self.task)) is not None:
                 return earlier.value
             old = await variables.find(tx, named)
-            new = changed(None if old is None else old.value, operation, value)
+            new = changed(None if old is None else old.value, operation, kept)
             await variables.put(tx, named, new)
             await variables.remember(tx, self.task, new)
             if scope == "run" and self._is_watched():

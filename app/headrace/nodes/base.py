@@ -7,7 +7,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
@@ -19,6 +18,7 @@ from headrace.activities.options import Defaults
 from headrace.errors import HeadraceError, Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Outcome
+from headrace.graph.redaction import Redaction
 from headrace.graph.template import Rendered, Scope, render, render_json
 from headrace.graph.variables import Operation
 from headrace.nodes.lanes import (
@@ -32,6 +32,8 @@ from headrace.nodes.lanes import (
     usual_limits,
 )
 from headrace.nodes.stored_sources import NO_SOURCES, StoredSources
+
+_LEFT = "a thread cannot be stopped: the code was told that its attempt is over, but it may run on"
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -164,7 +166,7 @@ class NodeContext:
     memory: what the node kept when it began to wait; wake: what woke it, None when its time had come.
     drawn: the labels that its out-edges carry. stored: the stored activities of its run.
     cancelled: set when the attempt is over without its code: cancelled, timed out, stopped, taken away. Code
-    that looks at it may end by itself within the cancel's grace.
+    that looks at it may end by itself within the cancel's grace. hidden: takes out the secrets that it knows.
     """
 
     run_id: str
@@ -182,6 +184,7 @@ class NodeContext:
     lanes: Lanes = NO_LANES
     stored: StoredSources = NO_SOURCES
     cancelled: threading.Event = field(default_factory=threading.Event)
+    hidden: Redaction | None = None
 
     @property
     def input(self) -> JsonValue:
@@ -192,11 +195,19 @@ class NodeContext:
         self.log.append(LogLine(type, kind, message))
 
     async def run_sync(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """Calls code that is not async, in a thread; see `Lanes`."""
+        """Calls code that is not async, in a thread; see `Lanes`. The log tells of code that was left."""
+        began = threading.Event()
+
+        def call() -> T:
+            began.set()
+            return function(*arguments)
+
         try:
-            return await self.lanes.run_sync(partial(function, *arguments))
+            return await self.lanes.run_sync(call)
         except asyncio.CancelledError:
             self.cancelled.set()
+            if began.is_set():
+                self.say("warning", _LEFT, type="system")
             raise
 
     async def run_isolated(self, function: str, payload: JsonValue, hear: Hear | None = None) -> JsonValue:
@@ -205,7 +216,8 @@ class NodeContext:
 
     def heartbeat(self, progress: float | None, details: JsonValue) -> None:
         """Shows people how far the node is: progress from 0 to 1. Cheap; the last one counts."""
-        self.lanes.heartbeat(self.idempotency_key, Heartbeat(progress, details))
+        told = self.hidden.value(details) if self.hidden else details
+        self.lanes.heartbeat(self.idempotency_key, Heartbeat(progress, told))
 
     async def run_sandboxed(
         self, program: Program, payload: JsonValue, limits: SandboxLimits | None = None

@@ -156,6 +156,16 @@ async def test_a_body_gets_it_and_no_input_of_a_child_does(sealing: Engine) -> N
     assert TOKEN not in await everything(sealing)
 
 
+async def test_no_variable_keeps_it(sealing: Engine) -> None:
+    await put(sealing, "shop")
+    config = {"scope": "project", "name": "key", "operation": "set", "value": "is ${secrets.TOKEN}"}
+    run_id = await ran(sealing, workflow([node("set", "setVariable", config=config)], []), FakeHttp())
+    assert await status_of(sealing, run_id) == "succeeded"
+    (row,) = await sql(sealing.db, "SELECT value::text AS value FROM workflow_variables")
+    assert row.value == '"is ***"'
+    assert TOKEN not in await everything(sealing)
+
+
 async def test_only_nodes_that_name_one_cost_a_look(engine: Engine) -> None:
     """A node without secrets runs also where the table is gone."""
     await sql(engine.db, "ALTER TABLE secrets RENAME TO elsewhere")

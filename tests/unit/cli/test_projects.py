@@ -1,4 +1,4 @@
-"""`headrace projects`, `headrace secret` and `--project`, against an API that says what a test tells it to."""
+"""`headrace projects`, `headrace secret` and `--project`, against a scripted API."""
 
 from __future__ import annotations
 
