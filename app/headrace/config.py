@@ -81,6 +81,13 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_SANDBOXES",
         description="Programs of code nodes and stored activities at once in one worker.",
     )
+    sandbox_memory_mb: int = Field(
+        1024,
+        ge=256,
+        le=65_536,
+        validation_alias="HEADRACE_SANDBOX_MEMORY_MB",
+        description="The most memory, in MiB, that a code node may ask for.",
+    )
     unsafe_code: bool = Field(
         False,
         validation_alias="HEADRACE_UNSAFE_CODE",

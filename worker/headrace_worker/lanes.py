@@ -35,7 +35,7 @@ class WorkerLanes:
         return cls(
             ThreadLane(settings.worker_threads),
             IsolatedPool(settings.isolated_processes, settings.isolated_memory_mb),
-            sandboxes=SandboxLane(settings.sandboxes, settings.unsafe_code),
+            sandboxes=SandboxLane(settings.sandboxes, settings.unsafe_code, settings.sandbox_memory_mb),
         )
 
     async def run_sync(self, call: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headrace import __version__
 from headrace.graph.json_types import JsonObject
+from headrace.sandbox.support import sandbox_support
 
 _STATM = Path("/proc/self/statm")
 _MIB = 1024 * 1024
@@ -40,5 +41,10 @@ def memory_mb() -> float:
 
 
 def versions() -> JsonObject:
-    """Of Headrace, Python and RQ."""
-    return {"headrace": __version__, "python": platform.python_version(), "rq": version("rq")}
+    """Of Headrace, Python and RQ; and what there is for sandboxes, which is the kernel's."""
+    return {
+        "headrace": __version__,
+        "python": platform.python_version(),
+        "rq": version("rq"),
+        "sandbox": sandbox_support().as_json(),
+    }

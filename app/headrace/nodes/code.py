@@ -63,6 +63,9 @@ class Code(NodeType[CodeConfig]):
     config_model = CodeConfig
 
     def check(self, config: CodeConfig) -> Iterable[Problem]:
+        if config.memory_mb is not None and config.memory_mb > (most := load().sandbox_memory_mb):
+            reason = f"must be at most {most}, which HEADRACE_SANDBOX_MEMORY_MB allows"
+            yield Problem("memoryMb", reason)
         match config.language:
             case "typescript":
                 yield Problem("language", "TypeScript is not run: there is no compiler here", "javascript")

@@ -27,10 +27,12 @@ class SandboxLane:
     """Runs up to `most` programs at once, each in a process of its own. Lives on one loop.
 
     allows_unsafe: runs them also where the kernel has no walls for them, and bash, which needs to have none.
+    memory_mb: a program that asks for more is refused.
     """
 
-    def __init__(self, most: int, allows_unsafe: bool = False) -> None:
+    def __init__(self, most: int, allows_unsafe: bool = False, memory_mb: int = 1024) -> None:
         self._free = asyncio.Semaphore(most)
+        self._memory_mb = memory_mb
         self._support = sandbox_support()
         self._allows_unsafe = allows_unsafe
         self._nursery: Nursery | None = None
@@ -39,6 +41,7 @@ class SandboxLane:
     async def run(self, program: Program, payload: JsonValue, limits: SandboxLimits) -> Sandboxed:
         """Raises SandboxFailed; see `Lanes.run_sandboxed`."""
         self._require_walls(program.language)
+        self._require_room(limits.memory_mb)
         async with self._free:
             ended = await self._ended(request_for(program, payload, limits, check=False), limits)
         return sandboxed_of(program.language, limits, ended)
@@ -68,6 +71,11 @@ class SandboxLane:
         message = f"{reason}; HEADRACE_UNSAFE_CODE=1 runs it without"
         raise SandboxFailed(Failed(message, kind="SandboxUnavailable", retryable=False))
 
+    def _require_room(self, wanted: int) -> None:
+        if wanted > self._memory_mb:
+            message = f"it asks for {wanted} MiB, and HEADRACE_SANDBOX_MEMORY_MB allows {self._memory_mb}"
+            raise SandboxFailed(Failed(message, kind="MemoryLimit", retryable=False))
+
     async def _ended(self, request: Request, limits: SandboxLimits) -> Ended:
         is_safe = self._support.is_safe and request["language"] != "bash"
         order = order_for(request["language"], limits, is_safe)
@@ -96,7 +104,8 @@ class SandboxLane:
 @asynccontextmanager
 async def opened() -> AsyncIterator[SandboxLane]:
     """A lane for a few programs, outside a worker."""
-    lane = SandboxLane(1, load().unsafe_code)
+    settings = load()
+    lane = SandboxLane(1, settings.unsafe_code, settings.sandbox_memory_mb)
     try:
         yield lane
     finally:

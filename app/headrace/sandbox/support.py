@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.graph.json_types import JsonObject
 from headrace.sandbox.cell import landlock, seccomp
 
 
@@ -32,6 +33,16 @@ class SandboxSupport:
         """What the kernel lacks, in words."""
         found = {"Landlock (Linux 5.13)": self.landlock, "seccomp on x86_64 or aarch64": self.seccomp}
         return tuple(name for name, there in found.items() if not there)
+
+    def as_json(self) -> JsonObject:
+        """For people who look at a worker."""
+        return {
+            "safe": self.is_safe,
+            "missing": list(self.missing),
+            "landlock": self.landlock,
+            "seccomp": self.seccomp,
+            "javascript": bool(self.javascript),
+        }
 
 
 def sandbox_support() -> SandboxSupport:

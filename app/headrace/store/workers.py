@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from headrace.graph.json_types import JsonObject, JsonValue
+from headrace.graph.json_types import JsonObject
 from headrace.graph.project import DEFAULT_PROJECT
 from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
@@ -56,7 +57,7 @@ class Worker:
     running: int
     completed: int
     failed: int
-    versions: JsonValue
+    versions: JsonObject
     busy: float
     cpu_percent: float | None
     memory_mb: float | None
@@ -226,6 +227,6 @@ def _worker(row: Record) -> Worker:
             "projects": tuple(row.projects),
             "queues": tuple(row.queues),
             "busy": float(row.busy),
-            "versions": load(row.versions),
+            "versions": cast(JsonObject, load(row.versions)),
         }
     )

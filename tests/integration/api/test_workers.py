@@ -11,6 +11,8 @@ import pytest
 from headrace.engine.execute import claim
 from headrace.engine.program import Engine
 from headrace.graph.ids import TaskId
+from headrace.graph.json_types import JsonObject
+from headrace.sandbox.support import SandboxSupport
 from headrace.store import worker_targets, workers
 from headrace.store.claims import Delivery
 from headrace.store.db import Database
@@ -159,3 +161,21 @@ async def test_an_empty_database_is_not_ready(admin_dsn: str, redis_url: str) ->
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["checks"] == [{"name": "schema", "ok": False, "detail": "run `headrace migrate`"}]
+
+
+async def test_each_worker_shows_whether_it_has_a_sandbox(client: httpx.AsyncClient, db: Database) -> None:
+    await employ(db, "old")
+    walls = SandboxSupport(landlock=0, seccomp=True, javascript="/here")
+    told: JsonObject = {"python": "3.11", "sandbox": walls.as_json()}
+    async with db.transaction() as tx:
+        new = NewWorker(uuid4(), "new", "here", 4711, ["workflow-tasks"], 64, versions=told)
+        await workers.register(tx, new)
+    items = {one["name"]: one for one in (await client.get("/workers")).json()["items"]}
+    assert (items["old"]["sandbox"], items["new"]["versions"]) == (None, {"python": "3.11"})
+    assert items["new"]["sandbox"] == {
+        "safe": False,
+        "missing": ["Landlock (Linux 5.13)"],
+        "landlock": 0,
+        "seccomp": True,
+        "javascript": True,
+    }

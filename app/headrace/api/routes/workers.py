@@ -20,6 +20,21 @@ from headrace.store.workers import Worker
 router = APIRouter(prefix="/workers", tags=["workers"])
 
 MOST_WORKERS = 1000
+_SANDBOX = "sandbox"
+
+
+class SandboxOut(Model):
+    """What a worker's machine has for code that nobody vouches for.
+
+    safe: such code can be run there. missing: what the kernel lacks for it. landlock: the version of its
+    interface, 0 for none.
+    """
+
+    safe: bool
+    missing: list[str]
+    landlock: int
+    seccomp: bool
+    javascript: bool
 
 
 class WorkerOut(Model):
@@ -50,6 +65,7 @@ class WorkerOut(Model):
     cpu_percent: float | None = Field(description="Of one core, between its last heartbeats.")
     memory_mb: float | None = Field(description="Resident memory in MiB.")
     versions: JsonValue = Field(description="Of its programs.")
+    sandbox: SandboxOut | None = Field(description="Null of a worker that has not said it yet.")
 
     @classmethod
     def of(cls, worker: Worker) -> WorkerOut:
@@ -73,7 +89,8 @@ class WorkerOut(Model):
             average_ms=None if worker.average_seconds is None else round(worker.average_seconds * 1000, 3),
             cpu_percent=worker.cpu_percent,
             memory_mb=worker.memory_mb,
-            versions=worker.versions,
+            versions={name: one for name, one in worker.versions.items() if name != _SANDBOX},
+            sandbox=SandboxOut.model_validate(found) if (found := worker.versions.get(_SANDBOX)) else None,
         )
 
 
