@@ -6,22 +6,23 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from headrace.graph.decide import LOST_RACE, is_unhandled
-from headrace.graph.join import EdgeOutcome
+from headrace.graph.edges import PlanEdge
+from headrace.graph.join import EdgeOutcome, Tally, Verdict, decide_join
 from headrace.graph.plan import Plan
 from headrace.graph.states import ENDED, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How a task of an ended run stands. outcomes: of its out-edges.
+    """How a task of an ended or a paused run stands. outcomes: of its out-edges.
 
-    is_met: a join that was met early. ends_run: its node ended the run.
+    released_by: the in-edges that released it, where that is stored. ends_run: its node ended the run.
     """
 
     status: TaskStatus
     outcomes: str
     reason: str | None = None
-    is_met: bool = False
+    released_by: tuple[int, ...] | None = None
     ends_run: bool = False
 
 
@@ -77,7 +78,8 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
     """
     failed, stopped = _unhandled(plan, tasks), _stopped(plan, tasks)
     behind = _descendants(plan, failed | stopped)
-    waiting = failed & behind | {
+    waiting = {position for position in failed if position in behind or not _stands(plan, tasks, position)}
+    waiting |= {
         position
         for position in behind | stopped
         if tasks[position].status in _MAY_WAIT_AGAIN and tasks[position].reason != LOST_RACE
@@ -101,12 +103,32 @@ def reopening(plan: Plan, tasks: Mapping[int, Stored]) -> Reopening:
 
 
 def _unhandled(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:
-    met = frozenset(position for position, task in tasks.items() if task.is_met)
+    met = frozenset(position for position, task in tasks.items() if task.released_by is not None)
     return {
         position
         for position, task in tasks.items()
         if task.status is TaskStatus.FAILED and is_unhandled(plan, position, task.outcomes, met)
     }
+
+
+def _stands(plan: Plan, tasks: Mapping[int, Stored], position: int) -> bool:
+    """Whether what released a task still would: its parents may have run again since, while it ran itself."""
+    node = plan.nodes[position]
+    if not node.in_edges:
+        return True
+    letters = {edge.index: _letter(tasks[edge.source], edge) for edge in plan.into(position)}
+    tally = Tally.fresh(len(node.in_edges))
+    for letter in letters.values():
+        tally = tally if letter is None else tally.add(letter)
+    released_by = tasks[position].released_by or ()
+    is_met = decide_join(node.join, tally) is Verdict.RUN
+    return is_met and all(letters[index] is EdgeOutcome.TAKEN for index in released_by)
+
+
+def _letter(source: Stored, edge: PlanEdge) -> EdgeOutcome | None:
+    """How an edge resolved; None before its source has ended, and where its run was given up."""
+    letter = source.outcomes[edge.slot : edge.slot + 1] if source.status in ENDED else ""
+    return EdgeOutcome(letter) if letter else None
 
 
 def _stopped(plan: Plan, tasks: Mapping[int, Stored]) -> set[int]:

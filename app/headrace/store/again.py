@@ -16,7 +16,7 @@ StoredTasks = dict[int, Stored]
 """The tasks of a run by position."""
 
 _STORED = """
-SELECT run_id, position, status, outcomes, reason, released_by IS NOT NULL AS is_met,
+SELECT run_id, position, status, outcomes, reason, released_by,
        ends_run IS NOT NULL AS ends_run
 FROM workflow_tasks WHERE run_id = ANY($1)
 """
@@ -31,7 +31,8 @@ async def stored_of(tx: Tx, run_ids: Sequence[UUID]) -> dict[UUID, StoredTasks]:
     """The same for several runs; one without tasks is missing."""
     found: dict[UUID, StoredTasks] = {}
     for row in await tx.fetch(_STORED, list(run_ids)):
-        task = Stored(TaskStatus(row.status), row.outcomes or "", row.reason, row.is_met, row.ends_run)
+        edges = None if row.released_by is None else tuple(row.released_by)
+        task = Stored(TaskStatus(row.status), row.outcomes or "", row.reason, edges, row.ends_run)
         found.setdefault(row.run_id, {})[row.position] = task
     return found
 

@@ -20,7 +20,7 @@ from headrace.store.db import Database
 from support.build import edge, node, workflow
 from support.drive import drain, status_of, statuses_of, tasks_of
 from support.family import a_loop, with_items
-from support.rows import sql
+from support.rows import end_waits, sql
 
 pytestmark = pytest.mark.anyio
 
@@ -190,3 +190,20 @@ async def test_a_loop_that_an_early_join_gives_another_input_begins_anew(engine:
         engine.db, "SELECT input ->> 'item' AS item FROM workflow_runs WHERE body <> '' ORDER BY id"
     )
     assert [row.item for row in inputs][-2:] == ["7", "7"]
+
+
+async def test_a_failure_whose_cause_to_run_is_gone_is_skipped(engine: Engine) -> None:
+    """`bad` was mended while the alarm waited for its second attempt; only then the alarm failed for good."""
+    alarm = node("alarm", "script", config={"do": "fail", "times": 2}, join="any_failed")
+    alarm["retry"] = {"maxAttempts": 2}
+    run_id = await begun(engine, workflow([fails("bad"), alarm], [edge("bad", "alarm")]))
+    assert await statuses_of(engine, run_id) == {"bad": "failed", "alarm": "waiting"}
+    await pause_run(engine, run_id)
+    await retried(engine, run_id)
+    assert await statuses_of(engine, run_id) == {"bad": "completed", "alarm": "waiting"}
+    await end_waits(engine.db)
+    await drain(engine, await wake_due(engine))
+    assert await status_of(engine, run_id) == "failed"
+    await retried(engine, run_id)
+    assert await statuses_of(engine, run_id) == {"bad": "completed", "alarm": "skipped"}
+    assert await status_of(engine, run_id) == "succeeded"
