@@ -107,9 +107,12 @@ async def pause_run(engine: Engine, run_id: UUID, reason: str = "asked for") -> 
 
     Nothing follows until the run is resumed. Raises NotFound, and WrongState for a run that is not running.
     """
-    pause_one = partial(_pause_one, reason)
-    dispatches = await pause_one(engine, run_id)
-    return dispatches + flat(await to_below(engine, run_id, RunStatus.RUNNING, pause_one))
+    return await _pause_one(reason, engine, run_id) + await pause_below(engine, run_id, reason)
+
+
+async def pause_below(engine: Engine, run_id: UUID, reason: str) -> list[Dispatch]:
+    """Pauses what runs below a run that is paused."""
+    return flat(await to_below(engine, run_id, RunStatus.RUNNING, partial(_pause_one, reason)))
 
 
 async def _pause_one(reason: str, engine: Engine, run_id: UUID) -> list[Dispatch]:

@@ -14,6 +14,7 @@ from uuid import UUID
 from headrace.engine import history
 from headrace.engine.children import look
 from headrace.engine.closing import count_and_close, stop_rest
+from headrace.engine.control import pause_below
 from headrace.engine.halving import spared
 from headrace.engine.holding import hold_back, pause, unpaused
 from headrace.engine.program import Engine, Program
@@ -35,25 +36,35 @@ from headrace.store.tasks import Queued
 _log = Log("headrace.engine")
 _FAST = "a node failed and the workflow fails fast"
 _PAUSED = "a node failed and the workflow pauses on failure"
+_PAUSED_ABOVE = "a node failed in the run that this one runs for, whose workflow pauses on failure"
 
 
 async def release(engine: Engine, tasks: Sequence[TaskId]) -> list[Dispatch]:
     """Tells the successors of ended tasks; returns the jobs of those that are ready. Looks after children.
 
-    A run whose release cannot be decided or written fails with EngineError; the others go on.
+    A run that a failure pauses pauses those below it, as if somebody had asked for it. A run whose release
+    cannot be decided or written fails with EngineError; the others go on.
     """
 
-    async def work(groups: Sequence[list[TaskId]]) -> list[Dispatch]:
-        return await engine.db.transact(
-            partial(release_within, engine, [task for group in groups for task in group])
-        )
+    async def work(groups: Sequence[list[TaskId]]) -> list[tuple[list[Dispatch], list[UUID]]]:
+        tasks = [task for group in groups for task in group]
+        return [await engine.db.transact(partial(_release, engine, tasks))]
 
     async def give_up(group: list[TaskId], error: Exception) -> None:
         _log.exception("release_failed", run=str(group[0].run_id))
         await fail_run(engine, group[0].run_id, f"EngineError: {error}")
 
-    released = await spared(list(_by_run(tasks).values()), work, give_up)
-    return released + await look(engine, tasks)
+    dispatches: list[Dispatch] = []
+    for follows, paused in await spared(list(_by_run(tasks).values()), work, give_up):
+        dispatches += follows
+        for run_id in paused:
+            dispatches += await pause_below(engine, run_id, _PAUSED_ABOVE)
+    return dispatches + await look(engine, tasks)
+
+
+async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Dispatch]:
+    """As `release`, as a part of a transaction of the caller's."""
+    return (await _release(engine, tasks, tx))[0] if tasks else []
 
 
 @dataclass(slots=True)
@@ -73,20 +84,18 @@ class _Step:
         return counts
 
 
-async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> list[Dispatch]:
-    """As `release`, as a part of a transaction of the caller's."""
-    if not tasks:
-        return []
+async def _release(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> tuple[list[Dispatch], list[UUID]]:
+    """Returns what to push, and the runs that a failure paused."""
     locked = await runs.lock(tx, [task.run_id for task in tasks])
     propagated = await releases.propagate(tx, [task for task in tasks if task.run_id in locked])
     steps = await _steps(engine, tx, locked, propagated)
     await _cascade(tx, steps)
     queued = await releases.move(tx, await _moves(tx, steps))
     await events.append(tx, [*_ended_events(steps), *history.queued(queued)])
-    as_paused, paused = await _pause_failed(tx, locked, steps)
-    queued = await hold_back(tx, as_paused, queued)
+    paused, withdrawn = await _pause_failed(tx, steps)
+    going = {**locked, **paused}
+    queued = await hold_back(tx, going, queued)
     counts = {step.run.id: step.ended for step in steps}
-    going = dict(as_paused)
     for step in steps:
         if (verdict := _early_verdict(step)) is not None:
             going[step.run.id] = await unpaused(tx, going[step.run.id])
@@ -94,7 +103,9 @@ async def release_within(engine: Engine, tasks: Sequence[TaskId], tx: Tx) -> lis
             counts[step.run.id][TaskStatus.CANCELLED] += len(rest)
             step.stopped += rest
     programs = {step.run.id: step.program for step in steps}
-    return paused + _dispatches(steps, queued) + await count_and_close(engine, tx, going, programs, counts)
+    follows = await count_and_close(engine, tx, going, programs, counts)
+    still_paused = [run_id for run_id in paused if going[run_id].status is RunStatus.PAUSED]
+    return withdrawn + _dispatches(steps, queued) + follows, still_paused
 
 
 async def _steps(
@@ -176,10 +187,8 @@ async def _known_outcomes(tx: Tx, steps: Sequence[_Step]) -> dict[UUID, dict[int
     return known
 
 
-async def _pause_failed(
-    tx: Tx, locked: Mapping[UUID, LockedRun], steps: Sequence[_Step]
-) -> tuple[Mapping[UUID, LockedRun], list[Dispatch]]:
-    """Pauses the runs whose workflows ask for it when a failure is not handled."""
+async def _pause_failed(tx: Tx, steps: Sequence[_Step]) -> tuple[Mapping[UUID, LockedRun], list[Dispatch]]:
+    """Pauses the runs whose workflows ask for it when a failure is not handled, and returns them so."""
     paused: dict[UUID, LockedRun] = {}
     dispatches: list[Dispatch] = []
     for step in steps:
@@ -187,7 +196,7 @@ async def _pause_failed(
         if wants_pause and step.run.status is RunStatus.RUNNING and _is_unhandled(step):
             dispatches += await pause(tx, step.run, _PAUSED)
             paused[step.run.id] = replace(step.run, status=RunStatus.PAUSED)
-    return {**locked, **paused}, dispatches
+    return paused, dispatches
 
 
 def _early_verdict(step: _Step) -> Verdict | None:

@@ -17,7 +17,7 @@ from headrace.engine.verify import verify
 from headrace.errors import WrongState
 from headrace.graph.json_types import JsonObject
 from headrace.store.db import Database
-from support.build import node, workflow
+from support.build import edge, node, workflow
 from support.drive import drain, status_of, statuses_of
 from support.family import call, children_of, with_items
 
@@ -118,9 +118,29 @@ async def test_a_resume_reaches_a_grandchild_through_a_child_that_runs(engine: E
         await resume_run(engine, runs[0])
 
 
+async def test_a_failure_that_pauses_a_run_pauses_those_below_it(engine: Engine) -> None:
+    middle = workflow([call("call", "holds")], [], name="middle")
+    outer = workflow([call("call", "middle"), bad()], [], onFailure="pause")
+    runs = await families(engine, outer, HOLDS, middle)
+    assert await stand(engine, runs) == ["paused"] * 3
+    await drain(engine, (await send_signal(engine, SignalRequest(runs[2], "go"))).dispatches)
+    await finish(engine)
+    assert await statuses_of(engine, runs[2]) == {"wait": "waiting"}
+    await drain(engine, await retry_run(engine, runs[0]))
+    await finish(engine)
+    assert await stand(engine, runs) == ["succeeded"] * 3
+
+
+async def test_a_failure_that_is_handled_pauses_nothing_below(engine: Engine) -> None:
+    handled = [edge("bad", "aid", on="failure")]
+    outer = workflow([call("call", "holds"), bad(), node("aid", "noop")], handled, onFailure="pause")
+    assert await stand(engine, await families(engine, outer, HOLDS)) == ["running", "running"]
+
+
 async def test_a_pause_reaches_a_grandchild_through_a_child_that_is_paused(engine: Engine) -> None:
     middle = workflow([call("call", "holds"), bad()], [], name="middle", onFailure="pause")
     runs = await families(engine, workflow([call("call", "middle")], []), HOLDS, middle)
+    await resume_run(engine, runs[2])  # its parent's failure has paused it
     assert await stand(engine, runs) == ["running", "paused", "running"]
     await drain(engine, await pause_run(engine, runs[0]))
     assert await stand(engine, runs) == ["paused"] * 3
