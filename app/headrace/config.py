@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     sandbox_memory_mb: int = Field(
         1024,
         ge=256,
-        le=65_536,
+        le=4096,
         validation_alias="HEADRACE_SANDBOX_MEMORY_MB",
         description="The most memory, in MiB, that a code node may ask for.",
     )

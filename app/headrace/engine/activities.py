@@ -118,8 +118,7 @@ async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
 
 async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
     name, project = wanted.name, wanted.project
-    if any(one.project == project and one.counts for one in await activities_seen.find(tx, [name])):
-        raise WrongState(f"'{name}' is an activity that a worker brings: give this one another name")
+    await _require_free(tx, project, name)
     active = await stored_activities.add(tx, project, name)
     is_new = await stored_activities.add_version(tx, project, name, new)
     jobs: Sequence[Dispatch] = ()
@@ -128,6 +127,14 @@ async def _keep(wanted: Upload, new: NewVersion, tx: Tx) -> Uploaded:
         jobs = [] if active else await let_go(tx, [name])
     await stored_activities.crowd_out(tx, project, name, KEPT)
     return Uploaded(name, new.hash, is_new, wanted.activates or active == new.hash, jobs)
+
+
+async def _require_free(tx: Tx, project: str, name: str) -> None:
+    for one in await activities_seen.find(tx, [name]):
+        if one.project == project and one.counts:
+            last = f", last seen at {one.seen_at:%Y-%m-%d %H:%M} UTC, which counts for a day"
+            brought = f"'{name}' is an activity that a worker brings{'' if one.workers else last}"
+            raise WrongState(f"{brought}: give this one another name")
 
 
 async def _exports(wanted: Upload, look: Look) -> Sequence[str]:

@@ -209,7 +209,9 @@ async def test_a_name_that_nobody_declares_any_more_blocks_no_upload(
 ) -> None:
     await tell(engine)
     await unseen_for(db, 0.9)
-    assert (await client.put("/activities/resize", json=SOURCE)).status_code == 409
+    refused = await client.put("/activities/resize", json=SOURCE)
+    assert refused.status_code == 409
+    assert "that a worker brings, last seen at 20" in refused.json()["message"]
     assert await in_palette(client) == await in_list(client) == [("package", False)]
 
     await unseen_for(db, 1.1)
