@@ -44,7 +44,7 @@ def is_running(client: httpx.Client, project: str = "shop") -> bool:
 
 
 def workers_of(up: UpProcess, project: str = "shop") -> list[JsonObject]:
-    return [one for one in up.workers() if one["projects"] == [project]]
+    return [one for one in up.workers() if one["project"] == project]
 
 
 def pid_of(up: UpProcess, project: str = "shop") -> int:
