@@ -18,6 +18,9 @@ Origin: TypeAlias = Literal["built-in", "package", "project"]
 ORIGINS: tuple[Origin, ...] = ("built-in", "package", "project")
 """Later ones go before earlier ones: a project may replace what a package brings."""
 
+LONGEST_WAIT = 366 * 86_400
+"""Seconds that `Retry` may ask to wait for the next attempt; more is as much as this."""
+
 Function: TypeAlias = Callable[..., object]
 
 
@@ -108,7 +111,14 @@ class Activity:
 
 
 def failure_said(error: ActivityError) -> Failed:
-    """What `Fail` and `Retry` mean."""
+    """What `Fail` and `Retry` mean. Nobody has checked what the code says: a wait may be anything."""
     again = isinstance(error, Retry)
-    wait = error.after if isinstance(error, Retry) else None
+    wait = _wait(error.after) if isinstance(error, Retry) else None
     return Failed(error.message, error.kind, again, error.details, wait, asks_again=again)
+
+
+def _wait(after: object) -> float | None:
+    """Seconds that a database can add to a time; None for what is no wait."""
+    if not isinstance(after, int | float) or not after > 0:
+        return None
+    return float(min(after, LONGEST_WAIT))
