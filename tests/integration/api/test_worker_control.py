@@ -134,7 +134,7 @@ async def test_a_worker_without_a_heartbeat_is_not_healthy(client: httpx.AsyncCl
     await sql(db, "UPDATE workflow_workers SET last_heartbeat = now() - interval '61 seconds'")
     body = (await client.get("/workers")).json()
     assert (body["workers"], body["count"]) == ([], 0)
-    assert [(item["state"], item["healthy"]) for item in body["items"]] == [("running", False)]
+    assert [(item["state"], item["healthy"]) for item in body["items"]] == [("unhealthy", False)]
     assert (await client.get("/workers/status/shop")).json()["status"] == "stopped"
 
 

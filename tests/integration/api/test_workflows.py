@@ -74,7 +74,7 @@ async def test_the_list_has_the_last_changed_first(client: httpx.AsyncClient) ->
     await client.put(f"/workflows/{first}", json=FLAT | {"name": "first again"})
     lines = (await client.get("/workflows")).json()
     assert [line["name"] for line in lines] == ["first again", "second"]
-    assert all(set(line) == {"id", "name", "project", "updatedAt"} for line in lines)
+    assert all(set(line) == {"id", "name", "project", "version", "updatedAt"} for line in lines)
     paged = (await client.get("/workflows", params={"limit": 1, "offset": 1})).json()
     assert paged == lines[1:]
 
