@@ -55,8 +55,18 @@ async def failure(lane: SandboxLane, program: Program, limits: SandboxLimits = L
     return caught.value
 
 
+_OTHERS: set[int] = set()
+"""Children of this process that tests of other files have left running."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    _OTHERS.clear()
+    _OTHERS.update(children_of(os.getpid()))
+
+
 def nurseries() -> list[int]:
-    return children_of(os.getpid())
+    return [pid for pid in children_of(os.getpid()) if pid not in _OTHERS]
 
 
 def folder_of(cell: int) -> Path | None:
