@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from headrace.activities.declaration import Declaration
+from headrace.activities.registry import REGISTRY
 from headrace.graph.json_types import JsonValue
 from headrace.graph.project import DEFAULT_PROJECT
 from headrace.nodes.activity import Known, run_activity
 from headrace.nodes.base import NodeRegistry
 from headrace.store import activities_seen, stored_activities
+from headrace.store.activities_seen import Seen
 from headrace.store.db import Database, Tx
 
 
@@ -27,7 +29,7 @@ async def widened(
 ) -> NodeRegistry:
     """The node types, together with the activities that a document names. It may be any part of one.
 
-    It looks into the database only for names that this process does not know.
+    It looks into the database only for names that Headrace does not bring.
     """
     unknown = _unknown(nodes, document)
     return nodes.knowing(run_activity(await _known(tx, unknown, project))) if unknown else nodes
@@ -44,25 +46,28 @@ async def widened_for(
 
 
 async def _known(tx: Tx, names: list[str], project: str) -> Known:
-    """A declaration that counts no more gives way to a stored activity of its name."""
-    seen = [
-        (Declaration.from_json(one.declaration), one.counts) for one in await activities_seen.find(tx, names)
-    ]
+    """A stored activity of the project gives way only to what workers of this very project have declared.
+
+    A declaration that counts no more gives way, too; and so does code that this process brings for others.
+    """
+    seen = await activities_seen.find(tx, names)
+    own = {str(one.declaration["name"]) for one in seen if one.counts and one.project == project}
     found = await stored_activities.find(tx, project, names)
-    stored = frozenset(one.name for one in found if one.active is not None)
-    declared = {one.name: one for one, counts in seen if counts or one.name not in stored}
-    return Known(declared=declared, stored=stored)
+    stored = frozenset(one.name for one in found if one.active is not None and one.name not in own)
+    return Known(declared=_declared(seen, project), stored=stored)
+
+
+def _declared(seen: Iterable[Seen], project: str) -> dict[str, Declaration]:
+    """By name: of what several projects have declared, one's own."""
+    mine_last = sorted(seen, key=lambda one: (one.counts, one.project == project))
+    return {one.name: one for one in (Declaration.from_json(each.declaration) for each in mine_last)}
 
 
 def _unknown(nodes: NodeRegistry, document: JsonValue) -> list[str]:
-    own = Known()
-    return sorted(
-        {
-            one.name
-            for one in set(named(document))
-            if (own.activity(one.name) if one.key == "activity" else nodes.get(one.name)) is None
-        }
-    )
+    """The names that could be those of stored activities: no node type, and nothing that Headrace brings."""
+    activities = {one.name for one in REGISTRY if one.declaration.origin == "built-in"}
+    ours = {"activity": activities, "type": activities.union(nodes.names())}
+    return sorted({one.name for one in named(document) if one.name not in ours[one.key]})
 
 
 def named(document: JsonValue) -> Iterator[Named]:

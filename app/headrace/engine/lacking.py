@@ -38,16 +38,19 @@ def lacked(execution: Execution) -> str | None:
 async def wait_for_worker(execution: Execution, name: str) -> Held:
     """Hands the task back: to another worker soon if one has the activity, else when one does.
 
-    An activity that was stored since the run began is this run's from now on.
+    An activity that was stored since the run began is this run's from now on, unless workers of its own
+    project have one of that name.
     """
     try:
         async with execution.db.connection() as tx:
             found = await activities_seen.find(tx, [name])
             crew = await activities_seen.count_crew(tx, execution.program.project)
-        if any(one.workers for one in found):
-            return Held(LACK + name, pause_before(execution.claim.delivery, crew))
-        if await execution.run.stored.adopt(execution.task.run_id, name):
+        having = {one.project for one in found if one.workers}
+        is_free = execution.program.project not in having
+        if is_free and await execution.run.stored.adopt(execution.task.run_id, name):
             return Held(LACK + name, _AT_ONCE_WAIT)
+        if having:
+            return Held(LACK + name, pause_before(execution.claim.delivery, crew))
     except StoreUnavailable:
         pass
     return Held(LACK + name, _WAIT_FOR_NOBODY)

@@ -14,7 +14,7 @@ async def knowing_stored(engine: Engine, document: JsonValue, project: str | Non
     """The engine, with the activities among its node types that a document names, stored or of other workers.
 
     project: whose stored activities; None for that which the document names, or else the default one. It
-    looks into the database only if the document names a type that this process does not know.
+    looks into the database only if the document names a type that Headrace does not bring.
     """
     owner = project or _named_project(document) or DEFAULT_PROJECT
     nodes = await widened_for(engine.db, engine.nodes, document, owner)

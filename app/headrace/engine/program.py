@@ -36,7 +36,7 @@ from headrace.store.db import Database, Tx
 from headrace.store.runs import ProgramKey
 
 STALE_SECONDS = 5.0
-"""How long a program is kept that rests on what other processes have declared."""
+"""How long a program is kept that names activities: what others have declared or stored may change."""
 
 
 class UnknownVersion(NotFound):
@@ -152,7 +152,7 @@ class Programs:
                 if frozen := pinned.get((key.workflow_id, key.version)):
                     nodes = await widened(tx, self._nodes, frozen.definition, frozen.project)
                     program = compiled(nodes, body_at(parse(frozen.definition), key.body))
-                    self._keep(key, replace(program, project=frozen.project))
+                    self._keep(key, replace(program, project=frozen.project), nodes is not self._nodes)
         found = {key: self._use(key) for key in wanted}
         while len(self._kept) > self._size:
             key, _ = self._kept.popitem(last=False)
@@ -169,9 +169,9 @@ class Programs:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _keep(self, key: ProgramKey, program: Program) -> None:
+    def _keep(self, key: ProgramKey, program: Program, rests_on_others: bool) -> None:
         self._kept[key] = program
-        if program.lacks:
+        if rests_on_others:
             self._stale_at[key] = monotonic() + STALE_SECONDS
         else:
             self._stale_at.pop(key, None)

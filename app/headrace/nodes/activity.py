@@ -35,8 +35,8 @@ _UNUSABLE = "no activity '{}' is known to any worker yet"
 class Known:
     """The activities that can be named here.
 
-    local: those whose code this process has. declared: those of other processes. stored: names of those
-    whose source is in the database.
+    local: those whose code this process has. declared: those of other processes. stored: names of those that
+    run from their source in the database, whatever else has their name.
     """
 
     local: Registry = REGISTRY
@@ -45,16 +45,17 @@ class Known:
 
     def activity(self, name: str) -> Activity | None:
         """An activity that this process can run."""
-        return self.local.get(name)
+        return None if name in self.stored else self.local.get(name)
 
     def declaration(self, name: str) -> Declaration | None:
         """What is known of an activity that some process has declared."""
+        if name in self.stored:
+            return None
         own = self.local.get(name)
         return self.declared.get(name) if own is None else own.declaration
 
     def is_stored(self, name: str) -> bool:
-        """Whether it is run from its source in the database: code that somebody has declared goes before."""
-        return name in self.stored and self.declaration(name) is None
+        return name in self.stored
 
 
 class ActivityConfig(Config):
@@ -97,10 +98,11 @@ class _Runs(NodeType[C], Generic[C]):
         return name if self.known.is_stored(name) else None
 
     async def start(self, context: NodeContext, config: C) -> Outcome:
+        """What the run is pinned to goes before what this process has by now under that name."""
         name = self.name_in(config)
         try:
             given = self.given_in(config)
-            activity = self.known.activity(name)
+            activity = None if context.stored.has(name) else self.known.activity(name)
             if activity is None:
                 parameters = given if isinstance(given, dict) else {}
                 return Done(await run_stored(context, name, given_to(context, parameters)))
@@ -158,6 +160,11 @@ class OwnActivity(_Runs[Config]):
 
     def name_in(self, config: Config) -> str:  # noqa: ARG002
         return self.type
+
+    async def start(self, context: NodeContext, config: Config) -> Outcome:
+        if context.stored.has(self.type):
+            return await node_type(self.type).start(context, config)
+        return await super().start(context, config)
 
     def given_in(self, config: Config) -> JsonValue:
         given = dict(config.model_extra or {})

@@ -91,13 +91,13 @@ def test_an_activity_that_nobody_has_declared_is_a_caution_and_as_a_type_unknown
     assert problems(known, "nobody") == [("type", "unknown node type 'nobody'")]
 
 
-def test_what_this_process_lacks() -> None:
+def test_what_this_process_lacks_and_what_is_run_from_its_source() -> None:
     with REGISTRY.restored():
 
         @worker_task("here")
         def here() -> None: ...
 
-        node = RunActivity(Known(stored=frozenset({"kept", "here"})))
+        node = RunActivity(Known(stored=frozenset({"kept"})))
         config = node.config_model.model_validate
         assert node.lacks(config({"activity": "here"})) is None
         assert node.lacks(config({"activity": "kept"})) is None
