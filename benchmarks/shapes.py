@@ -42,17 +42,17 @@ class Shape:
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape(NOOP, "1,500 no-op jobs without a graph", (1,), runs=1_500, drained=True, warm_ups=1),
+        Shape(NOOP, "1,500 no-op jobs without a graph", (1,), runs=1_500, drained=True, warm_ups=3),
         Shape(S1, "a chain of 50", (1,) * 50, warm_ups=3),
-        Shape(S2, "1 to 100 to 1", (1, 100, 1), warm_ups=1),
-        Shape(S3, "10 layers of 10, all to all", (10,) * 10, warm_ups=1),
+        Shape(S2, "1 to 100 to 1", (1, 100, 1), warm_ups=3),
+        Shape(S3, "10 layers of 10, all to all", (10,) * 10, warm_ups=3),
         Shape(
             S4,
             "300 diamonds with a tail (5 nodes), drained",
             (1, 2, 1, 1),
             runs=300,
             drained=True,
-            warm_ups=1,
+            warm_ups=3,
         ),
     )
 }
