@@ -106,6 +106,11 @@ async def _require_awaited(
             f"The run belongs to task '{node}' of run {task.run_id}, which gives up because too many of its"
             f" children failed: when that has ended, retry run {task.run_id}"
         )
+    if not await keeping.has_room(tx, run_id):
+        raise WrongState(
+            f"As many children of task '{node}' of run {task.run_id} run as may run together:"
+            " retry this one when another has ended"
+        )
     if any(one.is_paused for one in waiting):
         raise WrongState(f"The run belongs to run {task.run_id}, which is paused: resume that one first")
 

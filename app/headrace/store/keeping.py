@@ -98,3 +98,15 @@ WHERE r.id = $1 AND r.child_index >= c.first_index AND r.child_index < c.first_i
 async def is_counted(tx: Tx, run_id: UUID) -> bool:
     """Whether the run is one of those that its task's present batch has started."""
     return await tx.row(_IS_COUNTED, run_id) is not None
+
+
+_HAS_ROOM = """
+SELECT 1 FROM workflow_runs r
+JOIN task_children c ON c.run_id = r.parent_run_id AND c.position = r.parent_position
+WHERE r.id = $1 AND c.started - c.ended - (NOT r.is_reported)::int < c.at_once
+"""
+
+
+async def has_room(tx: Tx, run_id: UUID) -> bool:
+    """Whether fewer of the run's siblings run than may run together. The batch must be locked."""
+    return await tx.row(_HAS_ROOM, run_id) is not None

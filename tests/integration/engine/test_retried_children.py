@@ -434,3 +434,24 @@ async def test_an_item_is_not_retried_while_its_map_gives_up(engine: Engine) -> 
         await _end_timers(engine)
     assert await status_of(engine, run_id) == "succeeded"
     assert await verify(engine.db) == []
+
+
+async def test_an_item_is_retried_only_where_there_is_room_for_it(engine: Engine) -> None:
+    body: JsonObject = {"nodes": [fails(0), WAIT], "edges": [edge("item", "hold")]}
+    each = a_map("map", body, items=[1, 2, 3], tolerate=2, maxConcurrency=2)
+    run_id = await begun(engine, workflow([each], []))
+    first, second, third = await children_of(engine, run_id)
+    assert [await status_of(engine, one) for one in (first, second, third)] == [
+        "failed",
+        "running",
+        "running",
+    ]
+    with pytest.raises(WrongState, match="retry this one when another has ended"):
+        await retry_run(engine, first)
+    hold = "UPDATE workflow_tasks SET wake_at = now() WHERE waits_for = 'timer' AND run_id = $1"
+    await sql(engine.db, hold, second)
+    await drain(engine, await wake_due(engine))
+    await retried(engine, first)
+    await _end_timers(engine)
+    assert await output_of(engine, run_id, "map") == [10, 20, 30]
+    assert await verify(engine.db) == []

@@ -25,6 +25,7 @@ from headrace.store.db import Database
 from support.build import edge, node, workflow
 from support.crew import Crew, random_graph, through_waits
 from support.drive import deliver, status_of, tasks_of
+from support.family import a_loop, a_map, children_of, with_items
 from support.histories import require_sound
 from support.rows import end_waits, sql
 from support.scripted import with_script
@@ -35,6 +36,8 @@ Act = Callable[[Engine, UUID], Awaitable[list[Dispatch]]]
 ENDED = ("succeeded", "failed", "cancelled")
 MOST_ACTS = 25
 """So often somebody intervenes in one run."""
+
+TOLERATED = ([10, 20, None], [None, 20, 30], [None, 20, None])
 
 
 @pytest.fixture
@@ -125,6 +128,37 @@ async def test_joins_of_all_kinds_are_decided_right_through_retries(engine: Engi
     run = await started(engine, document)
     acts: tuple[Act, ...] = (pause_run, resume_run, retry_run, retry_run, retry_run)
     await play(engine, run, document, chance, (*acts, cancel_run) if seed % 2 else acts)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_families_are_retried_at_random_moments(db: Database, seed: int) -> None:
+    """Maps and loops whose items fail at first, below and above nodes that fail; also items by themselves."""
+    chance, engine = random.Random(f"families {seed}"), Engine.over(db, with_items())
+    tolerated = chance.choice((0, 2))
+    bad: JsonObject = node("bad", "script", config={"do": "fail", "times": 1, "retryable": False})
+    item = node("item", "item", config={"fails": [0, 2], "attempts": 1})
+    body: JsonObject = {"nodes": [node("first", "item"), item], "edges": [edge("first", "item")]}
+    each = a_map("each", body, items=[1, 2, 3], maxConcurrency=2, tolerate=tolerated)
+    loop = a_loop("loop", body, **{"for": 3}, inputs={"item": 7})
+    after = a_map("after", body, items="${nodes.each.output}", tolerate=0)
+    edges = [edge("bad", "loop", on=chance.choice(("always", "success"))), edge("each", "after")]
+    document = workflow(
+        [bad, each, loop, after], edges, onFailure=chance.choice(("pause", "finish_branches"))
+    )
+    run = await started(engine, document)
+
+    async def retry_one(engine: Engine, run_id: UUID) -> list[Dispatch]:
+        return await retry_run(engine, chance.choice([run_id, *await children_of(engine, run_id)]))
+
+    acts: tuple[Act, ...] = (pause_run, resume_run, cancel_run, retry_run, retry_run, retry_one, retry_one)
+    await play(engine, run, document, chance, acts)
+    while await status_of(engine, run.run_id) != "succeeded":
+        await through_waits(Crew(engine, chance), await retry_run(engine, run.run_id))
+        assert await verify(engine.db) == []
+    outputs = {name: task.output for name, task in (await tasks_of(engine, run.run_id)).items()}
+    assert outputs["each"] == [10, 20, 30] or (tolerated and outputs["each"] in TOLERATED)
+    assert outputs["after"] == [one and 10 * one for one in outputs["each"]]
+    assert outputs["loop"] == {"iterations": 3, "last": 70, "results": [70, 70, 70]}
 
 
 @pytest.mark.parametrize("seed", range(2))
