@@ -86,7 +86,7 @@ class Scene:
         found += [f"a new file: {one}" for one in self.folder.iterdir()]
         if not self.file.exists() or self.file.read_text() != self.secret:
             found.append("the secret file was changed")
-        elif self.file.stat().st_mode & 0o777 != 0o644 or self.file.stat().st_nlink != 1:
+        elif self.file.stat().st_mode & 0o777 != 0o666 or self.file.stat().st_nlink != 1:
             found.append("the secret file's mode was changed, or it was linked")
         if self.victim.poll() is not None:
             found.append(f"the victim has ended with {self.victim.returncode}")
@@ -127,7 +127,7 @@ def set_up() -> Iterator[Scene]:
         (root / "folder").mkdir()
         (root / "folder").chmod(0o777)
         (root / "secret").write_text(secret)
-        (root / "secret").chmod(0o644)
+        (root / "secret").chmod(0o666)
         scene = Scene(secret, root, stack.enter_context(victim(secret)))
         scene.listeners += [stack.enter_context(one) for one in listeners(scene)]
         os.environ["HEADRACE_TEST_SECRET"] = secret

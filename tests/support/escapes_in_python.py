@@ -48,6 +48,21 @@ FILES = [
     _escape("change an owner", "PermissionError", "import os\nos.chown(input['file'], 65534, 65534)"),
     _escape("cut a file", "PermissionError", "import os\nos.truncate(input['file'], 0)"),
     _escape("cut an open file", "PermissionError", "open(input['file'], 'r+').truncate(0)"),
+    _escape(
+        "cut a file in a mode that is none",
+        "PermissionError",
+        "import os\nos.open(input['file'], 3 | os.O_TRUNC)",
+    ),
+    _escape(
+        "cut a file to read it",
+        "PermissionError",
+        "import os\nos.open(input['file'], os.O_RDONLY | os.O_TRUNC)",
+    ),
+    _escape(
+        "cut a file of its own to read it",
+        "PermissionError",
+        "import os\nopen('a', 'w').close()\nos.open('a', os.O_RDONLY | os.O_TRUNC)",
+    ),
     _escape("go elsewhere", "PermissionError", "import os\nos.chdir('/')\nreturn open('etc/passwd').read()"),
     _escape("change the root", "PermissionError", "import os\nos.chroot('.')"),
     _escape("make a device", "PermissionError", "import os, stat\nos.mknod('a', 0o600 | stat.S_IFCHR, 257)"),

@@ -17,7 +17,7 @@ from .syscalls import FOR_FILES, PARTLY, TO_COMPUTE, Numbers
 # AUDIT_ARCH_*, and which of the numbers in our tables is this processor's.
 _PROCESSORS = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_LOAD, _JUMP_IF_EQUAL, _RETURN, _AND = 0x20, 0x15, 0x06, 0x54
 _NUMBER_AT, _PROCESSOR_AT, _ARGUMENTS_AT = 0, 4, 16
 _KILL, _ALLOW, _REFUSE = 0x80000000, 0x7FFF0000, 0x00050000 | errno.EPERM
 _MODE_FILTER = 2
@@ -67,8 +67,8 @@ def _partly(column: int) -> Iterable[bytes]:
         if number is not None:
             load = _step(_LOAD, _ARGUMENTS_AT + 8 * one.argument)  # its lower half: it is an int
             checks = [step for value in one.values for step in _allow_if(value)]
-            yield _step(_JUMP_IF_EQUAL, number, 0, len(checks) + 2)
-            yield from (load, *checks, _step(_RETURN, _REFUSE))
+            yield _step(_JUMP_IF_EQUAL, number, 0, len(checks) + 3)
+            yield from (load, _step(_AND, one.mask), *checks, _step(_RETURN, _REFUSE))
 
 
 def _allow_if(value: int) -> tuple[bytes, bytes]:
