@@ -125,6 +125,7 @@ _BROKEN = {
         SELECT c.run_id || '-' || c.position AS example FROM task_children c JOIN workflow_runs r
           ON r.parent_run_id = c.run_id AND r.parent_position = c.position
         WHERE NOT r.is_reported AND r.status IN ('running', 'paused')
+          AND c.total > 0  -- else its task runs again, and these are an earlier attempt's that are to stop
         GROUP BY c.run_id, c.position, c.at_once HAVING count(*) > c.at_once
         """,
     ),

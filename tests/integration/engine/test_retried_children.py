@@ -455,3 +455,15 @@ async def test_an_item_is_retried_only_where_there_is_room_for_it(engine: Engine
     await _end_timers(engine)
     assert await output_of(engine, run_id, "map") == [10, 20, 30]
     assert await verify(engine.db) == []
+
+
+async def test_children_of_a_cancelled_attempt_are_not_those_of_the_next(engine: Engine) -> None:
+    """The run is retried before they were stopped: they are more than the next batch may have at once yet."""
+    run_id = await begun(engine, workflow([a_map("map", WAIT, items=[1, 2, 3])], []))
+    stops = await cancel_run(engine, run_id)
+    jobs = await retry_run(engine, run_id)
+    assert await verify(engine.db) == []
+    await drain(engine, [*stops, *jobs])
+    await _end_timers(engine)
+    assert await status_of(engine, run_id) == "succeeded"
+    assert await verify(engine.db) == []
