@@ -63,6 +63,25 @@ FILES = [
         "PermissionError",
         "import os\nopen('a', 'w').close()\nos.open('a', os.O_RDONLY | os.O_TRUNC)",
     ),
+    _escape(
+        "delete a file of its own", "PermissionError", "import os\nopen('a', 'w').close()\nos.unlink('a')"
+    ),
+    _escape(
+        "move a file over another of its own",
+        "PermissionError",
+        "import os\nopen('a', 'w').close()\nopen('b', 'w').close()\nos.replace('a', 'b')",
+    ),
+    _escape(
+        "delete a file by the system",
+        "",
+        _CTYPES
+        + "open('a', 'w').close()\n"
+        + "found = [C.unlink(b'a'), C.unlinkat(-100, b'a', 0), C.rename(b'a', b'b'), C.renameat2(-100, b'a', -100, b'b', 0)]\n"
+        + "assert found == [-1] * 4, found",
+    ),
+    _escape(
+        "a file without a name", "PermissionError", "import os\nos.open('.', os.O_TMPFILE | os.O_RDWR, 0o600)"
+    ),
     _escape("go elsewhere", "PermissionError", "import os\nos.chdir('/')\nreturn open('etc/passwd').read()"),
     _escape("change the root", "PermissionError", "import os\nos.chroot('.')"),
     _escape("make a device", "PermissionError", "import os, stat\nos.mknod('a', 0o600 | stat.S_IFCHR, 257)"),
@@ -316,6 +335,26 @@ RESOURCES = [
         "for n in range(10):\n    open(str(n), 'wb').write(bytes(7 << 20))\nwhile True: pass",
     ),
     _escape("a file over the limit", "OSError", "f = open('a', 'wb')\nwhile True: f.write(bytes(1 << 20))"),
+    _escape(
+        "large files that are deleted",
+        "DiskFull",
+        """
+        import mmap, os
+        held = []
+        while True:
+            with open(str(len(held)), 'w+b') as file:
+                try:
+                    os.unlink(file.name)
+                except PermissionError:
+                    pass
+                file.truncate(4 << 20)
+                held.append(mmap.mmap(file.fileno(), 4 << 20))
+                held[-1][:] = bytes(4 << 20)
+            if len(held) == 8:
+                break
+        while True: pass
+        """,
+    ),
     _escape("many files", "DiskFull", "n = 0\nwhile True:\n    open(str(n), 'w').close()\n    n += 1"),
     _escape("lines without end", "OutputTooLarge", "while True: print('x' * 100)"),
     _escape("errors without end", "OutputTooLarge", "import sys\nwhile True: sys.stderr.write('x' * 100)"),

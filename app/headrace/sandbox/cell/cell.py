@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import NoReturn, TextIO, cast
@@ -38,6 +39,7 @@ def live(walls: Walls, folder: str, descriptors: tuple[int, int, int]) -> NoRetu
     try:
         os.chdir(folder)
         _take_over(*descriptors)
+        tempfile.tempdir = folder
         try:
             enter(walls)
         except OSError as error:

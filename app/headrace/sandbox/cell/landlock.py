@@ -12,11 +12,11 @@ _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # the same on every processor
 _GIVE_VERSION = 1
 _PATH_BENEATH = 1
 
-_WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_FILE, _MAKE_FILE, _TRUNCATE = (
-    1 << bit for bit in (1, 2, 3, 5, 8, 14)
-)
+_WRITE_FILE, _READ_FILE, _READ_DIR, _MAKE_FILE, _TRUNCATE = (1 << bit for bit in (1, 2, 3, 8, 14))
 _READ = _READ_FILE | _READ_DIR
-_OWN = _READ | _WRITE_FILE | _REMOVE_FILE | _MAKE_FILE | _TRUNCATE
+_OWN = (
+    _READ | _WRITE_FILE | _MAKE_FILE | _TRUNCATE
+)  # no right to remove: a removed file may live on, uncounted
 
 # How many rights on files each version of the interface knows: its first, and those that added some.
 _RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
@@ -35,7 +35,8 @@ def version() -> int:
 
 
 def rules(read: Iterable[str], own: str | None) -> int:
-    """A descriptor of rules: read below these folders, write files into one's own, and no more.
+    """A descriptor of rules: read below these folders, write files into one's own but not
+    remove them, and no more.
 
     And bind and connect no TCP port, reach no abstract socket and signal no process outside, as far as the
     kernel's version knows of these. Raises OSError.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
+import tempfile
 import zoneinfo
 from types import ModuleType
 
@@ -35,9 +37,28 @@ def load(javascript: str, zones: str) -> None:
     for name in _MODULES.split():
         with contextlib.suppress(ImportError):  # an interpreter may have been built without it
             importlib.import_module(name)
+    _let_tempfile_delete()
     if javascript:
         sys.modules[JAVASCRIPT] = _loaded(JAVASCRIPT, javascript)
     zoneinfo.reset_tzpath([*zoneinfo.TZPATH, *([zones] if zones else [])])
+
+
+def _let_tempfile_delete() -> None:
+    """In its own way, for cells may not: what it deletes is emptied there."""
+    lenient = ModuleType("os")
+    vars(lenient).update(vars(os), unlink=_unlink_or_empty)
+    sys.modules["os"] = lenient
+    try:
+        importlib.reload(tempfile)
+    finally:
+        sys.modules["os"] = os
+
+
+def _unlink_or_empty(path: str) -> None:
+    try:
+        os.unlink(path)
+    except PermissionError:
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))
 
 
 def _loaded(name: str, file: str) -> ModuleType:

@@ -60,11 +60,6 @@ FOR_FILES: dict[str, Numbers] = {
     "ftruncate": (77, 46),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
-    "rename": (82, None),
-    "renameat": (264, 38),
-    "renameat2": (316, 276),
-    "unlink": (87, None),
-    "unlinkat": (263, 35),
     "dup": (32, 23),
     "dup2": (33, None),
     "dup3": (292, 24),
@@ -88,7 +83,10 @@ FOR_FILES: dict[str, Numbers] = {
     "getegid": (108, 177),
     "getppid": (110, 173),
 }
-"""What Python needs besides: its own files, and a loop of asyncio. Landlock says which files."""
+"""What Python needs besides: its own files, and a loop of asyncio. Landlock says which files.
+
+None deletes a file, or moves one over another: its bytes would be held by descriptors and maps, uncounted.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +104,13 @@ class Partly:
 
 _STREAM, _NONBLOCK, _CLOEXEC = 1, 0o4000, 0o2000000
 _READ, _WRITE, _BOTH, _ACCESS = 0, 1, 2, 3
-_CUT = 0o1000  # O_TRUNC
+_CUT, _NAMELESS = 0o1000, 0o20000000  # O_TRUNC, and of O_TMPFILE what O_DIRECTORY has not
 
 # Landlock knows of cutting since its third version. Before, it asks for the right to write only where a file
-# is opened to be written; but a reader may cut it too, and so may who opens it in the mode 3, which is neither.
+# is opened to be written; but a reader may cut it too, and so may who opens it in mode 3, which is neither.
+# A file without a name would not be counted.
 _OPENING = (_READ, _WRITE, _BOTH, _WRITE | _CUT, _BOTH | _CUT)
-_OPENING_BITS = _ACCESS | _CUT
+_OPENING_BITS = _ACCESS | _CUT | _NAMELESS
 
 PARTLY: dict[str, Partly] = {
     "open": Partly((2, None), 1, _OPENING, _OPENING_BITS),

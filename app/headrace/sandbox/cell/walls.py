@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -37,6 +38,7 @@ class Walls:
 def enter(walls: Walls) -> None:
     """After this, code that nobody vouches for may run here. Raises OSError: then it must not."""
     _limit(walls)
+    _be_the_first_to_go()
     if not walls.is_safe:
         follow_parent(walls.nursery, signal.SIGKILL)
         return
@@ -76,6 +78,12 @@ def _limit(walls: Walls) -> None:
         _, hard = resource.getrlimit(kind)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (allowed, allowed))
+
+
+def _be_the_first_to_go() -> None:
+    """Where the machine runs out of memory, the kernel kills this process, and not the worker."""
+    with contextlib.suppress(OSError):  # no Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _address_space() -> int:
