@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -20,7 +20,7 @@ from headrace.errors import InvalidInput, NotFound, Problem, TooLarge, WrongStat
 from headrace.graph.dispatch import Dispatch
 from headrace.graph.project import DEFAULT_PROJECT, require_project
 from headrace.nodes.lanes import Language
-from headrace.nodes.stored_source import as_script, entry_of, input_schema
+from headrace.nodes.stored_source import Parameter, entry_of, input_schema
 from headrace.store import activities_seen, stored_activities
 from headrace.store.codec import dump, plain
 from headrace.store.db import Tx
@@ -74,13 +74,19 @@ class Activated:
 
 
 class Looked(Protocol):
-    """What is known of a source that was looked at. exports: names of its functions."""
+    """What is known of a source that was looked at. exports: names of its functions.
+
+    takes: their parameters by the function's name, where they have names.
+    """
 
     @property
     def problems(self) -> Sequence[Problem]: ...
 
     @property
     def exports(self) -> Sequence[str]: ...
+
+    @property
+    def takes(self) -> Mapping[str, Sequence[Parameter]]: ...
 
 
 class Look(Protocol):
@@ -104,13 +110,12 @@ async def upload(engine: Engine, wanted: Upload, look: Look) -> Uploaded:
     require_project(wanted.project)
     _require_name(engine, wanted.name)
     _require_storable(wanted.source)
-    exports = await _exports(wanted, look)
-    entry = _entry(wanted, exports)
-    schema = input_schema(wanted.language, wanted.source, entry)
+    looked = await _looked(wanted, look)
+    entry = _entry(wanted, looked.exports)
     new = NewVersion(
         hash=hash_of(wanted.language, entry, wanted.source),
-        source=Source(wanted.language, wanted.source, entry, schema),
-        exports=exports,
+        source=Source(wanted.language, wanted.source, entry, input_schema(looked.takes, entry)),
+        exports=looked.exports,
         by=wanted.by,
     )
     return await engine.db.transact(partial(_keep, wanted, new))
@@ -137,11 +142,11 @@ async def _require_free(tx: Tx, project: str, name: str) -> None:
             raise WrongState(f"{brought}: give this one another name")
 
 
-async def _exports(wanted: Upload, look: Look) -> Sequence[str]:
-    looked = await look(wanted.language, as_script(wanted.language, wanted.source))
+async def _looked(wanted: Upload, look: Look) -> Looked:
+    looked = await look(wanted.language, wanted.source)
     if looked.problems:
         raise InvalidInput("The source is not valid", list(looked.problems))
-    return looked.exports
+    return looked
 
 
 def _entry(wanted: Upload, exports: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ from headrace.nodes.activity_facts import facts_of, hear_for, told_of
 from headrace.nodes.base import Config, NodeContext, NodeType
 from headrace.nodes.filling import fill
 from headrace.nodes.lanes import Language, Program
-from headrace.nodes.stored_source import as_script
 from headrace.nodes.stored_sources import StoredSource
 
 TRUSTED = "headrace.nodes.stored_call:run"
@@ -61,7 +60,7 @@ async def run_stored(context: NodeContext, name: str, given: JsonValue) -> JsonV
         return await _run_trusted(context, name, source, given)
     language = cast(Language, source.language)
     told = told_of(context, name, given) if language == "python" else None
-    program = Program(language, as_script(language, source.text), source.entry, told)
+    program = Program(language, source.text, source.entry, told)
     return (await context.run_sandboxed(program, given)).output
 
 

@@ -11,7 +11,7 @@ from headrace.graph.outcome import Failed
 from headrace.nodes.json_text import NestedTooDeep, read_json
 from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits
 from headrace.sandbox.cell.wire import Answer, Trouble
-from headrace.sandbox.checked import Checked
+from headrace.sandbox.checked import Checked, takes_of
 from headrace.sandbox.owner import Ended
 
 MOST_LINES = 1_000
@@ -43,16 +43,17 @@ def sandboxed_of(language: Language, limits: SandboxLimits, ended: Ended) -> San
 def checked_of(program: Program, limits: SandboxLimits, ended: Ended) -> Checked:
     """What is wrong is a problem, whatever it is; a kernel without walls raises SandboxFailed."""
     try:
-        exports = sandboxed_of(program.language, limits, ended).output
+        output = sandboxed_of(program.language, limits, ended).output
     except SandboxFailed as error:
         if error.failed.kind == "SandboxUnavailable":
             raise
         return Checked((_problem(error.failed),))
-    names = tuple(str(name) for name in exports) if isinstance(exports, list) else ()
+    functions = output if isinstance(output, dict) else {}
+    names = tuple(functions)
     if program.entry and program.language != "bash" and program.entry not in names:
         message = f"there is no function '{program.entry}'"
         return Checked((Problem("entry", message, f"one of: {', '.join(names)}" if names else ""),), names)
-    return Checked((), names)
+    return Checked((), names, takes_of(functions))
 
 
 def lines_of(out: bytes) -> tuple[str, ...]:

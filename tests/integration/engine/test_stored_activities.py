@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from uuid import UUID, uuid4
@@ -546,3 +547,24 @@ async def drain_in_time(engine: Engine, lanes: WorkerLanes, run_id: UUID) -> Non
         return await status_of(engine, run_id) != "running"
 
     await eventually(has_ended, 20, "the run ends")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "/* f=function" + " " * 700_000 + "x */\nfunction f() {}",
+        "/*" + "\nexport {" * 80_000 + "*/\nfunction f() {}",
+    ],
+    ids=["spaces", "exports"],
+)
+async def test_a_source_that_is_made_to_be_slow_holds_up_nobody(
+    engine: Engine, lanes: WorkerLanes, source: str
+) -> None:
+    """Read with care, each of them takes milliseconds; read without, seconds to hours of this process."""
+    began = time.process_time()
+    await upload(engine, Upload("f", "javascript", source), check_source)
+    saved = await create_workflow(engine, using("f"))
+    run = await start_run(engine, StartRequest(saved))
+    await drain(engine, run.dispatches, lanes)
+    assert await status_of(engine, run.run_id) == "succeeded"
+    assert time.process_time() - began < 10

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from headrace.errors import Problem
-from headrace.graph.json_types import JsonValue
+from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 from headrace.nodes.lanes import (
     Language,
@@ -24,8 +24,10 @@ from headrace.nodes.lanes import (
     SandboxLimits,
     usual_limits,
 )
+from headrace.nodes.stored_source import ANYTHING, Parameter, input_schema
 from headrace.sandbox import lane as lanes
 from headrace.sandbox.cell.process_tree import children_of
+from headrace.sandbox.checked import takes_of
 from headrace.sandbox.lane import SandboxLane, check_source
 from headrace.sandbox.support import SandboxSupport, sandbox_support
 from support import sandbox_owner
@@ -315,6 +317,72 @@ async def test_a_source_is_checked(language: Language, source: str, exports: tup
 )
 async def test_a_source_is_found_wrong(language: Language, source: str, problem: Problem) -> None:
     assert (await check_source(language, source, "a")).problems == (problem,)
+
+
+def _schema(*required: str, **properties: JsonObject) -> JsonObject:
+    return {"type": "object", "properties": {**properties}, "required": [*required]}
+
+
+TAKES: list[tuple[Language, str, JsonObject]] = [
+    (
+        "python",
+        "def f(to: str, n: int = 1, *, ok: bool): ...",
+        _schema("to", "ok", to={"type": "string"}, n={"type": "integer"}, ok={"type": "boolean"}),
+    ),
+    ("python", "async def f(a, /, b: list[str] = ()): ...", _schema("a", a={}, b={"type": "array"})),
+    ("python", "def f(x: 'Order', y: float | None = None): ...", _schema("x", x={}, y={})),
+    ("python", "def f(*, a=1, b): ...", _schema("b", a={}, b={})),
+    ("python", "def f(): ...", _schema()),
+    ("python", "def f(task_input): ...", ANYTHING),
+    ("python", "def f(**all): ...", ANYTHING),
+    (
+        "javascript",
+        "export async function f({ to, subject, body = '' }) {}",
+        _schema("to", "subject", to={}, subject={}, body={}),
+    ),
+    ("javascript", "exports.f = async ({ a, b: c }) => a + c;", _schema("a", "b", a={}, b={})),
+    ("javascript", "const f = async function ({ a }) {};", _schema("a", a={})),
+    ("javascript", "module.exports = { f: ({ a }) => a };", _schema("a", a={})),
+    ("javascript", "module.exports = { f({ a }) {} };", _schema("a", a={})),
+    ("javascript", "function f(input) {}", ANYTHING),
+    ("javascript", "function f({ ...rest }) {}", ANYTHING),
+    ("javascript", "/* f = ({ a }) */\nfunction f() {}", ANYTHING),
+]
+
+
+@pytest.mark.parametrize(("language", "source", "schema"), TAKES)
+async def test_a_function_says_what_it_takes(language: Language, source: str, schema: JsonObject) -> None:
+    checked = await check_source(language, source, "f")
+    assert checked.problems == ()
+    assert input_schema(checked.takes, "f") == schema
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"a"',
+        '[["a"]]',
+        '[["a", "string", 1]]',
+        '[["a b", "string", true]]',
+        '[["a", "nothing", true]]',
+        '[["a", "", true], null]',
+    ],
+)
+def test_what_a_cell_says_of_parameters_is_read_as_a_strangers(said: str) -> None:
+    assert takes_of({"f": json.loads(said), "g": [["b", "", False]]}) == {"g": (Parameter("b", "", False),)}
+
+
+async def test_a_module_runs_as_it_stands(lane: SandboxLane) -> None:
+    source = "export const line = `\nexport const x = 1\n`;\nexport default  function greet() { return line }"
+    answer = await lane.run(Program("javascript", source, "greet"), None, usual_limits("javascript"))
+    assert answer.output == "\nexport const x = 1\n"
+
+
+async def test_what_is_wrong_with_a_module_is_said_of_it() -> None:
+    checked = await check_source("javascript", "export const a = 1;\nexport const b = ;", "a")
+    (problem,) = checked.problems
+    assert "(line 2)" in problem.message
+    assert "export" not in problem.message
 
 
 async def test_a_kernel_without_walls_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ import sys
 import time
 from typing import Protocol, cast
 
+from .javascript_module import as_script
 from .preloaded import JAVASCRIPT
 from .trouble import InTrouble, too_deep
-from .wire import Request
+from .wire import Request, Taken, Takes
 
 _STACK_BYTES = 512 * 1024
 _WORDS_MB = 4  # what a program may have more when it is over, so that what it wrote can be read
@@ -20,7 +21,8 @@ _NO_STACK = "Maximum call stack size exceeded"
 _IS_STRICT = re.compile(r"""\s*(?:'use strict'|"use strict")""")
 _LEXICAL_ANSWER = re.compile(r"\b(?:let|const|class)\s+(?:result|main)\b")
 _STRICT_ANSWER = re.compile(r"\b(?:let|const|class|var|function\s*\*?)\s*\b(?:result|main)\b")
-_DECLARED = re.compile(r"\b(?:function\s*\*?|const|let|var|class)\s+([A-Za-z_$][\w$]*)", re.ASCII)
+_DECLARED = re.compile(r"\b(?:function\b[\s*]*+|(?:const|let|var|class)\s++)([A-Za-z_$][\w$]*+)", re.ASCII)
+_TAKES_APART = re.compile(r"(?:async\b\s*+)?+(?:function\b[\s*]*+)?+[\w$]*+\s*+\(\s*+\{([^{}()]*+)\}\s*+\)")
 _MESSAGE = re.compile(r"(?:(\w+): )?(.*?)(?:\n(?:\s+at .*|undefined))?\s*\Z", re.DOTALL)
 # The prelude is one line, so that no other line is its.
 _PLACE = re.compile(r"<input>:(\d+)")
@@ -93,7 +95,7 @@ class _Function(Protocol):
 
 def run(request: Request) -> object:
     """What its entry gives; without one, its last value; else `result`; else what `main` gives."""
-    shape = _shape_of(request)
+    request, shape = _read(request)
     engine = _engine(request)
     prelude = cast(_Function, engine.eval(f"(all => name => all[name])({_PRELUDE})".replace("\n", " ")))
     written = cast(_Function, prelude("written"))
@@ -106,19 +108,34 @@ def run(request: Request) -> object:
         _write(written)
 
 
-def check(request: Request) -> list[str]:
-    """The names of the program's functions. It is run for this, and what it answers is dropped."""
-    shape = _shape_of(request)
+def check(request: Request) -> dict[str, Takes]:
+    """The program's functions and what they take. It is run for this, and what it answers is dropped."""
+    request, shape = _read(request)
     engine = _engine(request)
     try:
         engine.eval(_PRELUDE)
         engine.eval(shape.format(request["source"]) + "\n;undefined")
         declared = sorted(set(_DECLARED.findall(request["source"])))
         exported = json.loads(cast(str, engine.eval("JSON.stringify(Object.keys(module.exports))")))
-        functions = [name for name in declared if engine.eval(f"typeof {name}") == "function"]
+        texts = {name: _text(engine, f"module.exports[{json.dumps(name)}]") for name in exported}
+        texts |= {name: text for name in declared if (text := _text(engine, name))}
     except Exception as error:
         raise _trouble(error) from None
-    return sorted({*functions, *exported})
+    return {name: _taken_apart(texts[name]) for name in sorted(texts)}
+
+
+def _text(engine: _Engine, value: str) -> str:
+    """The source of a function; '' of what is none."""
+    found = engine.eval(f"typeof {value} === 'function' ? String({value}) : ''")
+    return found if isinstance(found, str) else ""
+
+
+def _taken_apart(text: str) -> Takes:
+    """The parameters of a function that takes apart an object; None if it does not, or it is hard to say."""
+    head = _TAKES_APART.match(text)
+    parts = [part.partition("=") for part in head[1].split(",") if part.strip()] if head else []
+    found = [Taken(name.partition(":")[0].strip(), "", not default) for name, default, _ in parts]
+    return found if found and all(one[0].isidentifier() for one in found) else None
 
 
 def _engine(request: Request) -> _Engine:
@@ -135,18 +152,23 @@ def _engine(request: Request) -> _Engine:
     return cast(_Engine, engine)
 
 
-def _shape_of(request: Request) -> str:
-    """How the source can be read: as a script, or as a function's body. Nothing of it is run."""
-    first: Exception | None = None
-    for shape in _SHAPES:
+def _read(request: Request) -> tuple[Request, str]:
+    """How the source can be read: as a script, a module or a function's body. Nothing of it is run."""
+    source = request["source"]
+    script = as_script(source)
+    readings = [(source, shape) for shape in _SHAPES]
+    if script != source:
+        readings.insert(1, (script, _SHAPES[0]))
+    troubles = []
+    for text, shape in readings:
         engine = _engine({**request, "input": None})
         try:
-            engine.eval("throw 0;" + shape.format(request["source"]))
+            engine.eval("throw 0;" + shape.format(text))
         except Exception as error:
             if str(error).split("\n")[0] == "0":
-                return shape
-            first = first or _trouble(error)
-    raise first or InTrouble("SyntaxError", "the source cannot be read")
+                return {**request, "source": text}, shape
+            troubles.append(_trouble(error))
+    raise troubles[script != source]
 
 
 def _output(engine: _Engine, prelude: _Function, request: Request, shape: str) -> object:

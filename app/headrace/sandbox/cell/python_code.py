@@ -12,10 +12,18 @@ from types import ModuleType
 
 from . import stand_in
 from .trouble import PROGRAM, InTrouble
-from .wire import Request
+from .wire import Request, Taken, Takes
 
 _WHOLE = ("task_input", "input")
 _RETURNED = "__returned__"
+_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "list": "array",
+    "dict": "object",
+}
 
 
 def run(request: Request) -> object:
@@ -41,12 +49,26 @@ def _told(request: Request) -> dict[str, object] | None:
     return None if request["told"] is None else {"input": request["input"], **request["told"]}
 
 
-def check(request: Request) -> list[str]:
-    """The names of the program's functions, without running anything of it."""
+def check(request: Request) -> dict[str, Takes]:
+    """The program's functions and what they take, without running anything of it."""
     tree = _parsed(request["source"])
-    compile(_as_function(tree), PROGRAM, "exec", dont_inherit=True)
     functions = [one for one in tree.body if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    return [one.name for one in functions if not one.name.startswith("_")]
+    return {one.name: _taken(one.args) for one in functions if not one.name.startswith("_")}
+
+
+def _taken(arguments: ast.arguments) -> Takes:
+    by_place = [*arguments.posonlyargs, *arguments.args]
+    names = [*by_place, *arguments.kwonlyargs]
+    if arguments.kwarg or (len(names) == 1 and names[0].arg in _WHOLE):
+        return None
+    plain = len(by_place) - len(arguments.defaults)
+    is_required = [at < plain for at in range(len(by_place))] + [one is None for one in arguments.kw_defaults]
+    return [Taken(one.arg, _type(one.annotation), must) for one, must in zip(names, is_required, strict=True)]
+
+
+def _type(annotation: ast.expr | None) -> str:
+    base = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return _TYPES.get(base.id, "") if isinstance(base, ast.Name) else ""
 
 
 def _parsed(source: str) -> ast.Module:

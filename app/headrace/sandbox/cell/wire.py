@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
 LENGTH = struct.Struct(">I")
 """What stands before the frame of a request, an answer or an end: the number of its bytes."""
@@ -42,6 +42,18 @@ class Request(TypedDict):
     memory_mb: int
     output_bytes: int
     told: dict[str, object] | None
+
+
+class Taken(NamedTuple):
+    """What a function takes by name. type: as JSON Schema calls it, '' if unknown."""
+
+    name: str
+    type: str
+    is_required: bool
+
+
+Takes: TypeAlias = list[Taken] | None
+"""None: one value, or whatever names it is given. A check answers with this, by the function's name."""
 
 
 class Said(TypedDict):
