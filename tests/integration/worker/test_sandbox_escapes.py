@@ -135,6 +135,38 @@ async def test_an_old_landlock_keeps_what_can_be_read(old_nursery: Nursery) -> N
     await try_it(old_nursery, "python", still)
 
 
+@pytest.mark.parametrize("packages", ["site-packages", "dist-packages"])
+async def test_what_is_installed_below_the_library_is_not_read(
+    packages: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in most images of Python."""
+    with TemporaryDirectory() as library, set_up() as scene:
+        folder = Path(library) / packages / "ours"
+        folder.mkdir(parents=True)
+        (folder / "token.py").write_text(f"TOKEN = {scene.secret!r}")
+        (Path(library) / "of_the_library.py").write_text("ANSWER = 42")
+        (Path(library) / "below").mkdir()
+        (Path(library) / "below" / "__init__.py").write_text("ANSWER = 43")
+        Path(library).chmod(0o755)
+        found = f"sys.path.insert(0, {library!r}); from cell.nursery"
+        monkeypatch.setattr(owner, "_START", owner._START.replace("from cell.nursery", found))
+        nursery = await Nursery.start()
+        source = f"""
+import os, sys, of_the_library, below
+assert (of_the_library.ANSWER, below.ANSWER) == (42, 43)
+os.stat({str(folder)!r} + "/token.py")
+sys.path.append({str(folder.parent)!r})
+return open({str(folder)!r} + "/token.py").read()
+"""
+        assert told("python", await run(nursery, scene, "python", source))[0] == "PermissionError"
+        source = source.replace("return open", "import ours.token\nreturn open")
+        assert told("python", await run(nursery, scene, "python", source))[0] in (
+            "PermissionError",
+            "ModuleNotFoundError",
+        )
+        await nursery.close()
+
+
 @pytest.mark.parametrize("escape", escapes_in_javascript.ESCAPES, ids=str)
 async def test_javascript_does_not_escape(nursery: Nursery, escape: Escape) -> None:
     await try_it(nursery, "javascript", escape)

@@ -38,7 +38,7 @@ def live(walls: Walls, folder: str, descriptors: tuple[int, int, int]) -> NoRetu
     """
     try:
         os.chdir(folder)
-        _take_over(*descriptors)
+        _take_over(*descriptors, walls.library)
         tempfile.tempdir = folder
         try:
             enter(walls)
@@ -55,8 +55,8 @@ def live(walls: Walls, folder: str, descriptors: tuple[int, int, int]) -> NoRetu
         os._exit(1)
 
 
-def _take_over(nothing: int, channel: int, out: int) -> None:
-    """Has standard output, the channel, and nothing else of the nursery."""
+def _take_over(nothing: int, channel: int, out: int, library: int) -> None:
+    """Has standard output, the channel, the rules of its walls, and nothing else of the nursery."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -67,7 +67,8 @@ def _take_over(nothing: int, channel: int, out: int) -> None:
     os.dup2(out, 2)
     os.dup2(channel, _CHANNEL)
     os.set_inheritable(_CHANNEL, False)
-    os.closerange(_CHANNEL + 1, _MOST_DESCRIPTORS)
+    os.closerange(_CHANNEL + 1, library)
+    os.closerange(max(library, _CHANNEL) + 1, _MOST_DESCRIPTORS)
     sys.stdin, sys.stdout, sys.stderr = _text(0, "r"), _text(1, "w"), _text(2, "w")
 
 

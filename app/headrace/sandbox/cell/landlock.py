@@ -43,11 +43,21 @@ def rules(read: Iterable[str], own: str | None) -> int:
     """
     files, tcp, scopes = handled(version())
     made = syscall(_CREATE, *_sized(struct.pack("QQQ", files, tcp, scopes), tcp, scopes), 0)
-    for folder in read:
-        _allow(made, folder, _READ & files)
+    allow_to_read(made, read)
     if own is not None:
         _allow(made, own, _OWN & files)
     return made
+
+
+def allow_to_read(made: int, paths: Iterable[str]) -> None:
+    """Adds a rule for each of these files, and folders with all below. Raises OSError."""
+    for path in paths:
+        _allow(made, path, _READ if os.path.isdir(path) else _READ_FILE)
+
+
+def allow_to_list(made: int, folder: str) -> None:
+    """Adds a rule that names below a folder may be read, but no file. Raises OSError."""
+    _allow(made, folder, _READ_DIR)
 
 
 def restrict(made: int) -> None:
@@ -74,8 +84,8 @@ def _sized(attributes: bytes, tcp: int, scopes: int) -> tuple[bytes, int]:
     return attributes[:size], size
 
 
-def _allow(made: int, folder: str, rights: int) -> None:
-    descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+def _allow(made: int, path: str, rights: int) -> None:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         syscall(_ADD_RULE, made, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
     finally:

@@ -25,7 +25,7 @@ from typing import NoReturn, cast
 
 from . import cell, preloaded
 from .process_tree import adopt_orphans, children_of, follow_parent
-from .walls import Walls, give_to_cell
+from .walls import Walls, give_to_cell, library
 from .wire import ORDER, End, Terms, Why, packed
 
 _SOCKETS_OF_A_CELL = 3
@@ -65,6 +65,7 @@ class Nursery:
         self._woken = woken
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._nothing = os.open(os.devnull, os.O_RDWR)
+        self._library = library(folder)
         os.dup2(self._nothing, 0)
 
     def run(self) -> None:
@@ -102,7 +103,8 @@ class Nursery:
             return False
         seconds, memory, is_safe, has_files = ORDER.unpack(order)
         held, channel, out = descriptors
-        walls, life = Walls(memory, seconds, os.getpid(), has_files, is_safe), socket.socket(fileno=held)
+        walls = Walls(memory, seconds, os.getpid(), has_files, is_safe, self._library)
+        life = socket.socket(fileno=held)
         try:
             self._fork(walls, life, (channel, out))
         except OSError:  # no room for a folder or a process: the owner hears that there is no cell

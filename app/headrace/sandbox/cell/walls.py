@@ -18,6 +18,7 @@ from .process_tree import follow_parent
 NOBODY = 65534
 MOST_FILE_BYTES = 8 * 1024 * 1024
 MOST_OPEN_FILES = 64
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Walls:
 
     nursery: pid of the parent, whose end is the cell's. has_files: it may read the interpreter's files and
     write its own folder, which is the current one. is_safe: False leaves out what only Linux has.
+    library: the descriptor that `library` gave.
     """
 
     memory: int
@@ -33,6 +35,7 @@ class Walls:
     nursery: int
     has_files: bool
     is_safe: bool
+    library: int
 
 
 def enter(walls: Walls) -> None:
@@ -51,8 +54,24 @@ def enter(walls: Walls) -> None:
     follow_parent(walls.nursery, signal.SIGKILL)  # after the change of the user, which would undo it
     prctl(PR_SET_DUMPABLE, 0)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
+    landlock.restrict(walls.library)
     landlock.restrict(rules)
     seccomp.restrict(walls.has_files)
+
+
+def library(folder: str) -> int:
+    """Rules of Landlock for all cells together, on top of which each has its own; -1 where there is none.
+
+    What is installed may lie below the library: so this goes by the library's entries one by one, which takes
+    too long to be done for each cell. folder: where the cells have theirs. Raises OSError.
+    """
+    if not landlock.version():
+        return -1
+    made = landlock.rules([], folder)
+    for one in _readable():
+        landlock.allow_to_list(made, one)
+        landlock.allow_to_read(made, _entries(one))
+    return made
 
 
 def give_to_cell(folder: str) -> None:
@@ -89,6 +108,11 @@ def _be_the_first_to_go() -> None:
 def _address_space() -> int:
     """Bytes that this process has mapped already."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _entries(folder: str) -> list[str]:
+    """What is in a folder, but for the packages that somebody installed there."""
+    return [str(one) for one in Path(folder).iterdir() if one.name not in _INSTALLED and one.exists()]
 
 
 def _readable() -> list[str]:
