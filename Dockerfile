@@ -23,7 +23,8 @@ ENV PATH=/opt/headrace/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=3000
 USER headrace
-WORKDIR /tmp
+# Workers may import modules of the current folder: nobody but root writes to it.
+WORKDIR /
 EXPOSE 3000
 ENTRYPOINT ["headrace"]
 # Also: `worker start`, `migrate`.

@@ -158,7 +158,7 @@ def test_what_is_wanted_outlives_the_api_and_the_whole_stack() -> None:
 
 def is_api(pid: int) -> bool:
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return arguments[1:4] == [b"-m", b"headrace.cli", b"api"]
+    return arguments[2:5] == [b"-m", b"headrace.cli", b"api"]
 
 
 def answers(url: str) -> bool:

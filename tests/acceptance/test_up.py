@@ -120,7 +120,7 @@ def test_a_killed_api_is_back_at_its_address(up: UpProcess) -> None:
 
 def is_api(pid: int) -> bool:
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return arguments[1:4] == [b"-m", b"headrace.cli", b"api"]
+    return arguments[2:5] == [b"-m", b"headrace.cli", b"api"]
 
 
 @pytest.mark.parametrize("server", ["postgres", "redis"])

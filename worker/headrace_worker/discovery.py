@@ -49,8 +49,11 @@ def discover(modules: Sequence[str] = (), folders: Sequence[Path] = ()) -> list[
     """Imports all that may declare activities; returns what could not be imported.
 
     modules: names. folders: each is put on the import path, and its files are imported, those below it too;
-    not those that begin with `_`, `.` or `test_`.
+    not those that begin with `_`, `.` or `test_`. The current folder is the last on that path: nothing in it
+    takes the place of a module that Headrace itself needs.
     """
+    if (modules or folders) and "" not in sys.path:
+        sys.path.append("")
     loads = [*_packages(), *_modules(modules)]
     for folder in folders:
         loads += _files(folder.resolve())
@@ -98,8 +101,6 @@ def _is_declared(found: object) -> bool:
 
 
 def _modules(names: Sequence[str]) -> Iterator[_Load]:
-    if names and "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: a project's modules stand where it is started
     for name in names:
         yield _Load(name, Place("project", name), partial(import_module, name))
 

@@ -55,7 +55,7 @@ class Child:
         terms = Terms(channel=theirs.fileno(), worker=os.getpid(), memory=memory, path=sys.path)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "headrace_worker.isolate", json.dumps(terms)),
+                *(sys.executable, "-P", "-m", "headrace_worker.isolate", json.dumps(terms)),
                 stdin=held_by,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a group of its own; Ctrl-C in a terminal is for the worker

@@ -16,7 +16,7 @@ from headrace.cli.errors import WrongUse
 from headrace.cli.output import complain
 from headrace.graph.json_types import JsonObject, JsonValue
 
-_COMMAND = (sys.executable, "-m", "headrace_worker.offer")
+_COMMAND = (sys.executable, "-P", "-m", "headrace_worker.offer")
 _INSTALL = "install it: "
 
 

@@ -121,7 +121,8 @@ def is_worker(process: Process, worker: Worker) -> bool:
 
     It runs a worker's command; and it was given this worker's id, or, without one, was there before the row.
     """
-    if process.command[1:3] != WORKER[1:] or "python" not in Path(process.command[0]).name:
+    options = tuple(one for one in process.command[1:4] if one != "-P")
+    if options[:2] != WORKER[-2:] or "python" not in Path(process.command[0]).name:
         return False
     given = process.said(WORKER_ID)
     return _is_id(given, worker.id) if given else process.started_at <= worker.started_at + _SLACK

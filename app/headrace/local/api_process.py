@@ -15,7 +15,7 @@ from headrace.log import Log
 
 log = Log(__name__)
 
-_COMMAND = [sys.executable, "-m", "headrace.cli", "api"]
+_COMMAND = [sys.executable, "-P", "-m", "headrace.cli", "api"]
 _TERMS = Terms(grace=5.0)
 _QUICK_SECONDS = 5.0
 

@@ -13,7 +13,8 @@ from headrace.local.child import Terms
 from headrace.local.crew import Crew
 from headrace.local.supervisor import Supervisor
 
-WORKER = (sys.executable, "-m", "headrace_worker")
+WORKER = (sys.executable, "-P", "-m", "headrace_worker")
+"""Not with the current folder first on the import path: a project's `queue.py` is not the standard one."""
 
 # A worker hands back within the grace time of the settings, and then still has to say so.
 _FAREWELL_SECONDS = 5.0

@@ -70,6 +70,11 @@ def test_a_process_that_was_given_the_id_is_the_worker() -> None:
     assert not is_worker(replace(given, environment="HEADRACE_WORKER_ID=nonsense"), one)
 
 
+def test_a_worker_may_be_started_as_any_module() -> None:
+    for options in (WORKER[1:], WORKER[-2:]):
+        assert is_worker(replace(PROCESS, command=("/usr/bin/python3", *options)), worker())
+
+
 def test_without_an_id_it_must_be_older_than_the_row() -> None:
     assert is_worker(PROCESS, worker())
     assert not is_worker(replace(PROCESS, started_at=NOW + timedelta(minutes=1)), worker())
@@ -80,6 +85,7 @@ def test_without_an_id_it_must_be_older_than_the_row() -> None:
     [
         ("/usr/bin/python3", "-m", "http.server"),
         ("/usr/bin/vi", "-m", "headrace_worker"),
+        ("/usr/bin/python3", "-P", "-m", "http.server"),
         ("/usr/bin/python3",),
         ("",),
     ],
