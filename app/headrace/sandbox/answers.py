@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import cast
 
@@ -10,14 +11,15 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
 from headrace.nodes.json_text import NestedTooDeep, read_json
 from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits
+from headrace.sandbox.cell.trouble import LONGEST_DETAILS, LONGEST_KIND, LONGEST_MESSAGE, LONGEST_WAIT
 from headrace.sandbox.cell.wire import Answer, Trouble
 from headrace.sandbox.checked import Checked, takes_of
 from headrace.sandbox.owner import Ended
 
 MOST_LINES = 1_000
 LONGEST_LINE = 20_000
-LONGEST_WAIT = 366 * 86_400
-"""Seconds that a program may ask to wait for its next attempt."""
+
+_LAST_LINE = 10_000_000
 
 _TOO_DEEP = Failed("the output is nested too deep", kind="BadOutput", retryable=False)
 
@@ -144,8 +146,14 @@ def _is_said(said: object) -> bool:
 def _failed(trouble: Trouble, limits: SandboxLimits) -> Failed:
     if trouble["kind"] == "Timeout":
         return _too_long(limits)
+    kind, message = trouble["kind"][:LONGEST_KIND], trouble["message"][:LONGEST_MESSAGE]
     if (said := trouble["said"]) is not None:
-        again, details = trouble["retryable"], cast(JsonValue, said["details"])
-        return Failed(trouble["message"], trouble["kind"], again, details, said["after"], asks_again=again)
-    line: JsonObject | None = {"line": trouble["line"]} if trouble["line"] else None
-    return Failed(trouble["message"], trouble["kind"], trouble["retryable"], line)
+        again, details = trouble["retryable"], _short_or_none(cast(JsonValue, said["details"]))
+        return Failed(message, kind, again, details, said["after"], asks_again=again)
+    is_line = 0 < trouble["line"] <= _LAST_LINE
+    line: JsonObject | None = {"line": int(trouble["line"])} if is_line else None
+    return Failed(message, kind, trouble["retryable"], line)
+
+
+def _short_or_none(details: JsonValue) -> JsonValue:
+    return details if len(json.dumps(details)) <= LONGEST_DETAILS else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import struct
 from collections.abc import Iterator
@@ -161,6 +162,34 @@ def test_nonsense_is_no_answer(forged: bytes) -> None:
         sandboxed_of("python", PYTHON_LIMITS, ended(forged))
     message = "the program's process ended with status 0 before it answered"
     assert caught.value.failed == Failed(message, "ProcessDied")
+
+
+def forged(said: object, line: int = 0) -> bytes:
+    """What a cell would send that does not cut: its program may have changed how it does that."""
+    trouble = {"kind": "K" * 10_000, "message": "m" * 500_000, "line": line, "retryable": True, "said": said}
+    return json.dumps({"output": None, "trouble": trouble}).encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "line", "details"),
+    [
+        (None, 7, {"line": 7}),
+        (None, True, {"line": 1}),
+        (None, -7, None),
+        (None, 10**30, None),
+        ({"details": "d" * 9_000, "after": None}, 0, None),
+        ({"details": ["d"] * 5_000, "after": None}, 0, None),
+        ({"details": "d" * 8_000, "after": None}, 0, "d" * 8_000),
+    ],
+)
+def test_a_failure_that_was_not_cut_inside_is_cut_outside(
+    said: object, line: int, details: JsonValue
+) -> None:
+    with pytest.raises(SandboxFailed) as caught:
+        sandboxed_of("python", PYTHON_LIMITS, ended(forged(said, line)))
+    failed = caught.value.failed
+    assert (failed.kind, failed.message, failed.details) == ("K" * 100, "m" * 4_000, details)
+    assert repr(failed.details) == repr(details)
 
 
 @pytest.mark.parametrize("depth", [201, 100_000])

@@ -11,9 +11,12 @@ from .wire import Trouble
 PROGRAM = "<program>"
 """The name of the program's file, in tracebacks."""
 
-_LONGEST_MESSAGE = 4_000
-_LONGEST_DETAILS = 8 * 1024
-_LONGEST_WAIT = 366 * 86_400
+# The cell cuts so that an answer is no larger than it needs; its owner cuts again what it cannot trust.
+LONGEST_KIND = 100
+LONGEST_MESSAGE = 4_000
+LONGEST_DETAILS = 8 * 1024
+LONGEST_WAIT = 366 * 86_400
+"""Seconds that a program may ask to wait for its next attempt."""
 
 
 class InTrouble(Exception):
@@ -52,7 +55,7 @@ def _said(error: stand_in.ActivityError) -> Trouble:
         retryable=is_retry,
         said={
             "details": _json_or_none(error.details),
-            "after": after if isinstance(after, (int, float)) and 0 <= after <= _LONGEST_WAIT else None,
+            "after": after if isinstance(after, (int, float)) and 0 <= after <= LONGEST_WAIT else None,
         },
     )
 
@@ -62,7 +65,7 @@ def _json_or_none(details: object) -> object:
         text = json.dumps(details, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return None
-    return json.loads(text) if len(text) <= _LONGEST_DETAILS else None
+    return json.loads(text) if len(text) <= LONGEST_DETAILS else None
 
 
 def line_of(error: BaseException) -> int:
@@ -80,4 +83,8 @@ def _text(error: BaseException) -> str:
 
 
 def _cut(trouble: Trouble) -> Trouble:
-    return {**trouble, "kind": trouble["kind"][:100], "message": trouble["message"][:_LONGEST_MESSAGE]}
+    return {
+        **trouble,
+        "kind": trouble["kind"][:LONGEST_KIND],
+        "message": trouble["message"][:LONGEST_MESSAGE],
+    }
