@@ -36,7 +36,8 @@ class Printed(io.TextIOBase):
     def __init__(self, hear: Hear) -> None:
         super().__init__()
         self._hear = hear
-        self._open = ""
+        self._open: list[str] = []  # parts of the last line, no more of it than is said
+        self._room = MOST_TEXT
         self._lines = 0
         self._last = ""
 
@@ -44,21 +45,30 @@ class Printed(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        *lines, self._open = f"{self._open}{text}".split("\n")
-        for line in lines:
-            self._line(line)
+        first, *others = text.split("\n")
+        self._add(first)
+        for part in others:
+            self._end_line()
+            self._add(part)
         return len(text)
 
     def finish(self) -> None:
         """Says what stands in the last line, or how much is left out."""
         if self._open:
-            self.write("\n")
+            self._end_line()
         if self._lines == MOST_LINES:
             self._say(self._last)
         elif self._lines > MOST_LINES:
             self._say(f"({self._lines - MOST_LINES + 1} more lines)")
 
-    def _line(self, line: str) -> None:
+    def _add(self, part: str) -> None:
+        if part and self._room:
+            self._open.append(part[: self._room])
+            self._room -= len(self._open[-1])
+
+    def _end_line(self) -> None:
+        line = "".join(self._open)
+        self._open, self._room = [], MOST_TEXT
         self._lines += 1
         if self._lines < MOST_LINES:
             self._say(line)
@@ -66,7 +76,7 @@ class Printed(io.TextIOBase):
             self._last = line
 
     def _say(self, line: str) -> None:
-        self._hear({"printed": line[:MOST_TEXT]})
+        self._hear({"printed": line})
 
 
 @contextlib.contextmanager
