@@ -1,4 +1,7 @@
-"""Printing: tables and lines for people, JSON for programs, complaints to stderr."""
+"""Printing: tables and lines for people, JSON for programs, complaints to stderr.
+
+Names, errors and logs are of people whom nobody knows: controls of the terminal in them are shown, not sent.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.graph.json_types import JsonValue
+from headrace.graph.visible import visible
 
 # What is no terminal has no width: 80 columns would break ids in two.
 _WIDTH_OF_A_FILE = 160
@@ -38,16 +42,16 @@ def console(stderr: bool = False) -> Console:
 
 
 def say(text: str = "") -> None:
-    console().print(text, soft_wrap=True)
+    console().print(visible(text), soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Says something on stderr."""
-    console(stderr=True).print(text, soft_wrap=True)
+    console(stderr=True).print(visible(text), soft_wrap=True)
 
 
 def print_json(value: JsonValue) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(visible(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def tell(answer: JsonValue, as_json: bool, text: str) -> None:
@@ -73,7 +77,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+        table.add_row(*(Text(visible(cell), style=_COLOURS.get(cell, "")) for cell in row))
     return table
 
 

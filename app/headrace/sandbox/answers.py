@@ -9,6 +9,7 @@ from typing import cast
 from headrace.errors import Problem
 from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outcome import Failed
+from headrace.graph.visible import visible
 from headrace.nodes.json_text import NestedTooDeep, read_json
 from headrace.nodes.lanes import Language, Program, Sandboxed, SandboxFailed, SandboxLimits
 from headrace.sandbox.cell.trouble import LONGEST_DETAILS, LONGEST_KIND, LONGEST_MESSAGE, LONGEST_WAIT
@@ -59,12 +60,19 @@ def checked_of(program: Program, limits: SandboxLimits, ended: Ended) -> Checked
 
 
 def lines_of(out: bytes) -> tuple[str, ...]:
-    """What a program wrote, as lines for a run's log; the last of too many says how many are missing."""
+    """What a program wrote, as lines for a run's log; the last of too many says how many are missing.
+
+    Whoever reads them may do so in a terminal.
+    """
+    return tuple(visible(line)[:LONGEST_LINE] for line in _written(out))
+
+
+def _written(out: bytes) -> list[str]:
     text = out.decode("utf-8", "replace").replace("\0", "\\0").removesuffix("\n")
     lines = text.split("\n") if text else []
     if len(lines) > MOST_LINES:
         lines[MOST_LINES - 1 :] = [f"({len(lines) - MOST_LINES + 1} more lines)"]
-    return tuple(line.rstrip("\r")[:LONGEST_LINE] for line in lines)
+    return [line.rstrip("\r")[:LONGEST_LINE] for line in lines]
 
 
 def _problem(failed: Failed) -> Problem:
@@ -104,7 +112,7 @@ def _of_bash(ended: Ended, log: tuple[str, ...]) -> Sandboxed:
     status = ended.end["status"] if ended.end else 0
     if status != 0:
         raise SandboxFailed(Failed(f"bash ended with status {status}", kind="ExitStatus"), log)
-    text = "\n".join(log)
+    text = "\n".join(_written(ended.out))
     try:
         return Sandboxed(read_json(text), log)
     except ValueError:

@@ -131,10 +131,18 @@ def test_each_version_of_landlock_handles_what_it_knows(
         (b"a\r\n\nb", ("a", "", "b")),
         (b"\xff\0", ("\ufffd\\0",)),
         (b"x" * 30_000, ("x" * 20_000,)),
+        (b"\x1b[2Jgood\rbad\t\xc2\x9b1m", ("\\u001b[2Jgood\\u000dbad\t\\u009b1m",)),
+        ("\u202egnp".encode(), ("\\u202egnp",)),
+        (b"\x1b" * 30_000, (("\\u001b" * 4_000)[:20_000],)),
     ],
 )
 def test_lines(out: bytes, lines: tuple[str, ...]) -> None:
     assert lines_of(out) == lines
+
+
+def test_what_bash_answers_is_left_as_it_is() -> None:
+    out = Ended(None, b"\x1b[1mbold", End(status=0, why="", seconds=1.0))
+    assert sandboxed_of("bash", PYTHON_LIMITS, out) == Sandboxed("\x1b[1mbold", ("\\u001b[1mbold",))
 
 
 def ended(answer: bytes | None, status: int = 0) -> Ended:
