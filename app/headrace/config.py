@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         validation_alias="HEADRACE_WORKER_ID",
         description="The id of this worker process; set by the supervisor, otherwise made up.",
     )
+    worker_generation: int | None = Field(
+        None,
+        validation_alias="HEADRACE_WORKER_GENERATION",
+        description="How many restarts its project had when this worker process was started; set by the"
+        " supervisor.",
+    )
     api_key: str = Field(
         "", validation_alias="HEADRACE_API_KEY", description="The key that the command line sends."
     )

@@ -18,6 +18,7 @@ from headrace.activities.registry import REGISTRY
 from headrace.config import Settings
 from headrace.engine.lacking import declare
 from headrace.errors import StoreUnavailable
+from headrace.graph.json_types import JsonObject
 from headrace.log import Log
 from headrace.queues.connection import connect_async
 from headrace.queues.live import FILLED, STOPS, Connected, QueueFilled, TasksStopped, subscribe
@@ -133,8 +134,13 @@ def _row(runtime: Runtime, projects: Projects) -> workers.NewWorker:
         queues=projects.queues,
         concurrency=runtime.settings.worker_concurrency,
         projects=listed(runtime.settings),
-        versions=versions(),
+        versions=versions() | _generation(runtime.settings),
     )
+
+
+def _generation(settings: Settings) -> JsonObject:
+    generation = settings.worker_generation
+    return {} if generation is None else {workers.GENERATION: generation}
 
 
 async def _announce(runtime: Runtime) -> None:

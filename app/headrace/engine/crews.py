@@ -44,8 +44,8 @@ async def restart(engine: Engine, project: str, seconds: float) -> None:
 
     Raises NobodyFollows after so many seconds.
     """
-    asked_at = await engine.db.transact(partial(worker_targets.want_one, project=project, is_restart=True))
-    has_come = partial(workers.count_running, project=project, since=asked_at)
+    asked = await engine.db.transact(partial(worker_targets.want_one, project=project, is_restart=True))
+    has_come = partial(workers.count_new, project=project, asked=asked)
     await _until(engine, has_come, seconds, f"no new worker of project {project} runs")
 
 

@@ -23,7 +23,7 @@ from headrace.queues.connection import connect
 from headrace.store import worker_targets, workers
 from headrace.store.db import Database
 from headrace.store.schema import migrate
-from headrace.store.workers import NewWorker
+from headrace.store.workers import GENERATION, NewWorker
 
 Load: TypeAlias = Callable[[Engine], Awaitable[None]]
 """Stores what a fresh database gets."""
@@ -101,7 +101,11 @@ class Crew:
     async def _greet(self, start: WorkerStart) -> None:
         host = socket.gethostname()
         worker = NewWorker(
-            UUID(start.worker_id), f"{host}-{start.pid}", host, start.pid, (), 0, (start.project,)
+            *(UUID(start.worker_id), f"{host}-{start.pid}", host, start.pid),
+            queues=(),
+            concurrency=0,
+            projects=(start.project,),
+            versions={GENERATION: start.generation},
         )
         await self._engine.db.transact(partial(workers.announce, worker=worker))
 

@@ -20,6 +20,7 @@ from headrace.log import Log
 log = Log(__name__)
 
 WORKER_ID = "HEADRACE_WORKER_ID"
+GENERATION = "HEADRACE_WORKER_GENERATION"
 PROJECTS = "HEADRACE_PROJECTS"
 
 _LOOK_SECONDS = 0.05
@@ -28,11 +29,12 @@ _ASK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class WorkerStart:
-    """A worker process that was started; it is not ready yet."""
+    """A worker process that was started; it is not ready yet. generation: as of `Wish`."""
 
     worker_id: str
     pid: int
     project: str
+    generation: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Supervisor:
     """Runs processes of `command` as their owner wants; they end with this process, also when it is killed.
 
     The owner is asked every 0.5 s and told of starts and deaths at once, in their order. Each process finds
-    an id of its own in HEADRACE_WORKER_ID and its project in HEADRACE_PROJECTS. terms: how a worker is asked
-    to end, and how long it has.
+    an id of its own in HEADRACE_WORKER_ID, its project in HEADRACE_PROJECTS, and the generation for which it
+    was started in HEADRACE_WORKER_GENERATION. terms: how a worker is asked to end, and how long it has.
     """
 
     def __init__(
@@ -194,15 +196,15 @@ class Supervisor:
     def _start_in(self, place: Place) -> None:
         worker_id = uuid.uuid4().hex
         try:
-            env = self._env | {WORKER_ID: worker_id, PROJECTS: self._projects(place)}
-            child = Child(self._command, env, self._terms)
+            own = {WORKER_ID: worker_id, PROJECTS: self._projects(place), GENERATION: str(place.generation)}
+            child = Child(self._command, self._env | own, self._terms)
         except (HeadraceError, OSError) as error:
             log.warning("start", "a worker could not be started", error=str(error))
             place.has_died(time.monotonic())
             return
         place.worker = RunningWorker(worker_id, child, time.monotonic())
         log.info("start", "a worker starts", worker=worker_id, pid=child.pid, project=place.project)
-        self._news.put(WorkerStart(worker_id, child.pid, place.project))
+        self._news.put(WorkerStart(worker_id, child.pid, place.project, place.generation))
 
 
 def _death(worker: RunningWorker, exit_code: int) -> WorkerDeath:

@@ -17,6 +17,14 @@ class Target:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A wish that was noted. generation: of the workers that fulfil it. at: by the database's clock."""
+
+    generation: int
+    at: datetime
+
+
 async def targets(tx: Tx) -> dict[str, Target]:
     """What every project wants for which somebody said it."""
     rows = await tx.fetch("SELECT project, wanted, generation FROM worker_targets")
@@ -44,15 +52,11 @@ _AT_LEAST_ONE = """
 INSERT INTO worker_targets AS t (project, wanted, generation) VALUES ($1, 1, $2)
 ON CONFLICT (project) DO UPDATE
 SET wanted = greatest(t.wanted, 1), generation = t.generation + $2, updated_at = now()
-RETURNING clock_timestamp() AS asked_at
+RETURNING generation, clock_timestamp() AS at
 """
 
 
-async def want_one(tx: Tx, project: str, is_restart: bool = False) -> datetime:
-    """Asks for at least one worker of a project; a restart also for new processes instead of those there are.
-
-    Returns when this was asked.
-    """
+async def want_one(tx: Tx, project: str, is_restart: bool = False) -> Asked:
+    """Asks for at least one worker of a project; a restart also for new processes in place of the old."""
     (row,) = await tx.fetch(_AT_LEAST_ONE, project, int(is_restart))
-    asked_at: datetime = row.asked_at
-    return asked_at
+    return Asked(row.generation, row.at)

@@ -12,12 +12,16 @@ from headrace.graph.json_types import JsonObject
 from headrace.graph.project import DEFAULT_PROJECT
 from headrace.store.codec import dump, load
 from headrace.store.db import Record, Tx
+from headrace.store.worker_targets import Asked
 
 UNHEALTHY_SECONDS = 60.0
 """A worker without a heartbeat for this long is taken for dead."""
 
 UNHEALTHY = "unhealthy"
 """The state that such a worker is shown with. No row has it: it is what a look at the clock says."""
+
+GENERATION = "generation"
+"""Among a worker's versions: for which generation of its project's workers a supervisor has started it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +202,26 @@ async def all_workers(tx: Tx, include_ended: bool = False) -> list[Worker]:
 _COUNT_RUNNING = f"""
 SELECT count(*)::int AS number FROM workflow_workers
 WHERE $1 = ANY(projects) AND state = 'running' AND {_HEALTHY}
-  AND ($2::timestamptz IS NULL OR started_at >= $2)
+"""
+
+_COUNT_NEW = f"""{_COUNT_RUNNING}
+  AND CASE WHEN versions ? '{GENERATION}' THEN (versions->>'{GENERATION}')::int >= $2
+           ELSE started_at >= $3 END
 """
 
 
-async def count_running(tx: Tx, project: str, since: datetime | None = None) -> int:
-    """How many healthy workers serve a project. since: only those that started then or later."""
-    (row,) = await tx.fetch(_COUNT_RUNNING, project, since)
+async def count_running(tx: Tx, project: str) -> int:
+    """How many healthy workers serve a project."""
+    (row,) = await tx.fetch(_COUNT_RUNNING, project)
+    return int(row.number)
+
+
+async def count_new(tx: Tx, project: str, asked: Asked) -> int:
+    """How many of them came because of a restart: of its generation, or, of none, later than it.
+
+    A worker of the generation before may have been on its way when the restart was asked for.
+    """
+    (row,) = await tx.fetch(_COUNT_NEW, project, asked.generation, asked.at)
     return int(row.number)
 
 

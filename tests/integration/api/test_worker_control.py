@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import pytest
 from headrace.store import worker_targets, workers
 from headrace.store.db import Database
 from headrace.store.worker_targets import Target
-from headrace.store.workers import Load, NewWorker
+from headrace.store.workers import GENERATION, Load, NewWorker
 from support.fleet import eventually
 from support.rows import sql
 
@@ -87,6 +88,20 @@ async def test_restart_answers_once_a_new_process_runs(client: httpx.AsyncClient
     assert not restarting.done()
     await employ(db, a_worker())
     assert (await restarting).json() == {"success": True, "message": "Worker restarted for project shop"}
+
+
+async def test_a_worker_of_the_generation_before_is_no_new_one(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    """It had been started, and was still on its way, when the restart was asked for."""
+    asked = await db.transact(partial(worker_targets.want_one, project="shop", is_restart=True))
+    counted = partial(workers.count_new, project="shop", asked=asked)
+    for versions, count in (({GENERATION: 0}, 0), ({GENERATION: 1}, 1), ({}, 2)):
+        worker = replace(a_worker(), versions=versions)
+        await db.transact(partial(workers.announce, worker=worker))
+        await employ(db, worker)
+        assert await db.transact(counted) == count
+    assert all(one["versions"] == {} for one in (await client.get("/workers")).json()["items"])
 
 
 @pytest.mark.usefixtures("impatient")

@@ -31,6 +31,9 @@ if manner == "mild":
 part = folder / ("." + os.environ["HEADRACE_WORKER_ID"])
 part.write_text(str(os.getpid()))
 (folder / (".project-" + os.environ["HEADRACE_WORKER_ID"])).write_text(os.environ["HEADRACE_PROJECTS"])
+(folder / (".generation-" + os.environ["HEADRACE_WORKER_ID"])).write_text(
+    os.environ["HEADRACE_WORKER_GENERATION"]
+)
 part.rename(folder / os.environ["HEADRACE_WORKER_ID"])
 if manner == "dying":
     sys.exit(7)
@@ -65,6 +68,10 @@ class Scene:
     def projects(self) -> list[str]:
         """Of the workers that run, as they were told."""
         return sorted((self.folder / f".project-{name}").read_text() for name in self.supervisor.pids())
+
+    def generations(self) -> list[str]:
+        """Of the workers that run, as they were told."""
+        return sorted((self.folder / f".generation-{name}").read_text() for name in self.supervisor.pids())
 
 
 def has_another(supervisor: Supervisor, pid: int) -> bool:
@@ -118,6 +125,7 @@ def test_a_new_generation_replaces_the_processes_of_its_project_only(tmp_path: P
         eventually(lambda: len(before.keys() & scene.supervisor.pids().keys()) == 1)
         eventually(lambda: scene.is_running(3))
         assert scene.projects() == ["*", "shop", "shop"]
+        assert scene.generations() == ["0", "1", "1"]
         eventually(lambda: sum(map(is_gone, before.values())) == 2)
     assert scene.deaths.empty()
 

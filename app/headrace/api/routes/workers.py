@@ -15,12 +15,13 @@ from headrace.engine import reading
 from headrace.graph.json_types import JsonValue
 from headrace.graph.project import DEFAULT_PROJECT, EVERY_PROJECT, PROJECT_PATTERN
 from headrace.store.worker_targets import set_target, targets
-from headrace.store.workers import Worker
+from headrace.store.workers import GENERATION, Worker
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 
 MOST_WORKERS = 1000
 _SANDBOX = "sandbox"
+_INTERNAL = {_SANDBOX, GENERATION}
 
 
 class SandboxOut(Model):
@@ -89,7 +90,7 @@ class WorkerOut(Model):
             average_ms=None if worker.average_seconds is None else round(worker.average_seconds * 1000, 3),
             cpu_percent=worker.cpu_percent,
             memory_mb=worker.memory_mb,
-            versions={name: one for name, one in worker.versions.items() if name != _SANDBOX},
+            versions={name: one for name, one in worker.versions.items() if name not in _INTERNAL},
             sandbox=SandboxOut.model_validate(found) if (found := worker.versions.get(_SANDBOX)) else None,
         )
 
