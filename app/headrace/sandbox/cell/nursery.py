@@ -127,7 +127,7 @@ class Nursery:
 
     def _reap(self, options: int = os.WNOHANG) -> None:
         with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, options))[0]:
+            while (ended := reap_one(options))[0]:
                 if one := self._cells.pop(ended[0], None):
                     self._bury(one, os.waitstatus_to_exitcode(ended[1]))
         for pid in set(children_of(os.getpid())) - self._cells.keys():
@@ -135,8 +135,6 @@ class Nursery:
                 os.kill(pid, signal.SIGKILL)  # an orphan of a cell without walls
 
     def _bury(self, one: Cell, status: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(one.pid, signal.SIGKILL)  # others of its group
         seconds = time.monotonic() - one.began
         self._selector.unregister(one.life)
         shutil.rmtree(one.folder, ignore_errors=True)
@@ -151,6 +149,29 @@ class Nursery:
                 one.kill("time")
             elif _is_too_much(one.folder):
                 one.kill("disk")
+
+
+def reap_one(options: int) -> tuple[int, int]:
+    """The pid and status of a child that has ended, as of `os.waitpid`, after killing others of its group.
+
+    Before it is reaped: after that, the number may be another process's. Raises ChildProcessError.
+    """
+    if not hasattr(os, "waitid"):  # an old Python on macOS, where nothing is walled
+        reaped = os.waitpid(-1, options)
+        _kill_group(reaped[0])
+        return reaped
+    found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | options)
+    if found is None:
+        return 0, 0
+    _kill_group(found.si_pid)
+    return os.waitpid(found.si_pid, 0)
+
+
+def _kill_group(leader: int) -> None:
+    """leader: 0 for none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if leader:
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _is_too_much(folder: str) -> bool:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable
 
 from .kernel import MACHINE, PR_GET_SECCOMP, PR_SET_SECCOMP, prctl
-from .syscalls import FOR_FILES, PARTLY, TO_COMPUTE, Numbers
+from .syscalls import FOR_FILES, PARTLY, TO_COMPUTE, Given, Numbers
 
 # AUDIT_ARCH_*, and which of the numbers in our tables is this processor's.
 _PROCESSORS = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
@@ -65,10 +65,17 @@ def _partly(column: int) -> Iterable[bytes]:
     for one in PARTLY.values():
         number = one.numbers[column]
         if number is not None:
-            load = _step(_LOAD, _ARGUMENTS_AT + 8 * one.argument)  # its lower half: it is an int
-            checks = [step for value in one.values for step in _allow_if(value)]
-            yield _step(_JUMP_IF_EQUAL, number, 0, len(checks) + 3)
-            yield from (load, _step(_AND, one.mask), *checks, _step(_RETURN, _REFUSE))
+            checks = [step for given in one.given for step in _refuse_unless(given)]
+            yield _step(_JUMP_IF_EQUAL, number, 0, len(checks) + 1)
+            yield from (*checks, _step(_RETURN, _ALLOW))
+
+
+def _refuse_unless(given: Given) -> Iterable[bytes]:
+    yield _step(_LOAD, _ARGUMENTS_AT + 8 * given.argument)  # its lower half: it is an int
+    yield _step(_AND, given.mask)
+    for left in range(len(given.values), 0, -1):
+        yield _step(_JUMP_IF_EQUAL, given.values[-left], left, 0)  # over the others and the refusal
+    yield _step(_RETURN, _REFUSE)
 
 
 def _allow_if(value: int) -> tuple[bytes, bytes]:

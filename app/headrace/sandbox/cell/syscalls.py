@@ -90,19 +90,25 @@ None deletes a file, or moves one over another: its bytes would be held by descr
 
 
 @dataclass(frozen=True, slots=True)
-class Partly:
-    """A call that is allowed with these values of one of its arguments only.
+class Given:
+    """An argument and the values that it may have. mask: the bits that are looked at; all are 32."""
 
-    mask: the bits of the argument that are looked at; all are 32.
-    """
-
-    numbers: Numbers
     argument: int
     values: tuple[int, ...]
     mask: int = 0xFFFFFFFF
 
 
-_STREAM, _NONBLOCK, _CLOEXEC = 1, 0o4000, 0o2000000
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """A call that is allowed with some arguments only."""
+
+    numbers: Numbers
+    given: tuple[Given, ...]
+
+
+_UNIX, _STREAM, _NONBLOCK, _CLOEXEC = 1, 1, 0o4000, 0o2000000
+# Not datagrams: those could be sent to any address.
+_STREAMS = (_STREAM, _STREAM | _CLOEXEC, _STREAM | _NONBLOCK, _STREAM | _NONBLOCK | _CLOEXEC)
 _READ, _WRITE, _BOTH, _ACCESS = 0, 1, 2, 3
 _CUT, _NAMELESS = 0o1000, 0o20000000  # O_TRUNC, and of O_TMPFILE what O_DIRECTORY has not
 
@@ -113,14 +119,15 @@ _OPENING = (_READ, _WRITE, _BOTH, _WRITE | _CUT, _BOTH | _CUT)
 _OPENING_BITS = _ACCESS | _CUT | _NAMELESS
 
 PARTLY: dict[str, Partly] = {
-    "open": Partly((2, None), 1, _OPENING, _OPENING_BITS),
-    "openat": Partly((257, 56), 2, _OPENING, _OPENING_BITS),
+    "open": Partly((2, None), (Given(1, _OPENING, _OPENING_BITS),)),
+    "openat": Partly((257, 56), (Given(2, _OPENING, _OPENING_BITS),)),
     # Others set who gets a signal, and which.
-    "fcntl": Partly((72, 25), 1, (0, 1, 2, 3, 4, 1030)),  # F_DUPFD, F_GETFD to F_SETFL, F_DUPFD_CLOEXEC
-    "ioctl": Partly((16, 29), 1, (0x5401, 0x5421, 0x5450, 0x5451)),  # TCGETS, FIONBIO, FIONCLEX, FIOCLEX
-    # Not datagrams: those could be sent to any address.
-    "socketpair": Partly(
-        (53, 199), 1, (_STREAM, _STREAM | _CLOEXEC, _STREAM | _NONBLOCK, _STREAM | _NONBLOCK | _CLOEXEC)
-    ),
+    "fcntl": Partly(
+        (72, 25), (Given(1, (0, 1, 2, 3, 4, 1030)),)
+    ),  # F_DUPFD, F_GETFD to F_SETFL, F_DUPFD_CLOEXEC
+    "ioctl": Partly(
+        (16, 29), (Given(1, (0x5401, 0x5421, 0x5450, 0x5451)),)
+    ),  # TCGETS, FIONBIO, FIONCLEX, FIOCLEX
+    "socketpair": Partly((53, 199), (Given(0, (_UNIX,)), Given(1, _STREAMS))),
 }
 """What the loop of asyncio and open files need."""
