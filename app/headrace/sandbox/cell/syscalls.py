@@ -121,13 +121,10 @@ _OPENING_BITS = _ACCESS | _CUT | _NAMELESS
 PARTLY: dict[str, Partly] = {
     "open": Partly((2, None), (Given(1, _OPENING, _OPENING_BITS),)),
     "openat": Partly((257, 56), (Given(2, _OPENING, _OPENING_BITS),)),
-    # Others set who gets a signal, and which.
-    "fcntl": Partly(
-        (72, 25), (Given(1, (0, 1, 2, 3, 4, 1030)),)
-    ),  # F_DUPFD, F_GETFD to F_SETFL, F_DUPFD_CLOEXEC
-    "ioctl": Partly(
-        (16, 29), (Given(1, (0x5401, 0x5421, 0x5450, 0x5451)),)
-    ),  # TCGETS, FIONBIO, FIONCLEX, FIOCLEX
+    # F_DUPFD, F_GETFD to F_SETFL, F_DUPFD_CLOEXEC: others set who gets a signal, and which.
+    "fcntl": Partly((72, 25), (Given(1, (0, 1, 2, 3, 4, 1030)),)),
+    # TCGETS, FIONBIO, FIONCLEX, FIOCLEX.
+    "ioctl": Partly((16, 29), (Given(1, (0x5401, 0x5421, 0x5450, 0x5451)),)),
     "socketpair": Partly((53, 199), (Given(0, (_UNIX,)), Given(1, _STREAMS))),
 }
 """What the loop of asyncio and open files need."""
