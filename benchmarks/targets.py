@@ -96,7 +96,19 @@ def _starts(figures: Figures) -> list[Verdict]:
 
 
 def _growth(figures: Figures) -> list[Verdict]:
-    return [one for kind in ("chain", "fan", "random") for one in _growth_of(kind, figures)]
+    kinds = ("chain", "fan", "random")
+    functions = [
+        Verdict(
+            f"{_of(OUR_FUNCTIONS)}{kind} of 10,000: time a node over 100's",
+            _ratio(
+                *(figures.median(f"growth {kind} {size} nodes/s", OUR_FUNCTIONS) for size in (100, 10_000))
+            ),
+            1.5,
+            at_least=False,
+        )
+        for kind in kinds
+    ]
+    return [*(one for kind in kinds for one in _growth_of(kind, figures)), *functions]
 
 
 def _growth_of(kind: str, figures: Figures) -> list[Verdict]:

@@ -12,6 +12,7 @@ from typing import Protocol
 from headrace.errors import Problem
 from headrace.graph.bodies import body_document
 from headrace.graph.definition import Definition, Node, parse
+from headrace.graph.edges import On
 from headrace.graph.join import Rule
 from headrace.graph.outlook import CAPS, Caps, Fork, Outlook
 from headrace.graph.plan import BODY, make_plan, own_config
@@ -44,13 +45,27 @@ class Forks(Protocol):
 
 def soundness(definition: Definition, forks: Forks, caps: Caps = CAPS) -> list[Problem]:
     """The warnings on a valid definition and on the bodies in it; an empty list for most."""
-    found = list(_warnings(definition, analyse(definition, forks, caps)))
+    found = (
+        [] if is_plain(definition, forks) else list(_warnings(definition, analyse(definition, forks, caps)))
+    )
     for number, node in enumerate(definition.nodes):
         if forks.has_body(node):
             inner = soundness(parse(body_document(node)), forks, caps)
             path = f"nodes[{number}].config.{BODY}"
             found += [Problem(f"{path}.{one.path}", one.message, one.hint) for one in inner]
     return found
+
+
+def is_plain(definition: Definition, forks: Forks) -> bool:
+    """Whether there is nothing to find, because a node can run only after all before it have completed."""
+    edges_follow = all(
+        edge.on is On.SUCCESS and edge.when is None and edge.branch is None for edge in definition.edges
+    )
+    return edges_follow and all(
+        node.join_rule().rule is Rule.ALL
+        and not (node.allow_failure or node.is_final or node.compensate_with or forks.fork(node).labels)
+        for node in definition.nodes
+    )
 
 
 def analyse(definition: Definition, forks: Forks, caps: Caps = CAPS) -> Prospects:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
@@ -41,6 +42,13 @@ _ABOUT_CONTENT = frozenset({"content-type", "content-encoding", "content-languag
 _DEFAULTS: Headers = (("Accept", "*/*"), ("Accept-Encoding", "gzip, deflate"), ("User-Agent", "headrace"))
 
 
+_POOLS = 8
+"""At each call a pool looks at all its connections, for each at all again. Small ones are quick."""
+
+_CONNECTIONS = 1000
+_KEPT_ALIVE = 104
+
+
 @dataclass(frozen=True, slots=True)
 class _Hop:
     """One exchange on the way: the request itself, or what a redirect made of it."""
@@ -52,7 +60,7 @@ class _Hop:
 
 
 class GuardedHttp:
-    """Implements `base.Http` with one pool of connections; it belongs to the event loop that uses it first.
+    """Implements `base.Http` with pools of connections; they belong to the event loop that uses them first.
 
     Proxies of the environment are not used: they would resolve names out of the guard's sight.
     `localhost:3000` in a URL means this system's own API, wherever it listens.
@@ -61,21 +69,37 @@ class GuardedHttp:
     def __init__(self, guard: Guard, resolve: Resolve = system_resolve) -> None:
         self._guard = guard
         self._resolve = resolve
+        self._calls: Counter[httpcore.AsyncConnectionPool] = Counter()
 
     @cached_property
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=1000,
-            max_keepalive_connections=100,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            network_backend=GuardedNetwork(self._guard, self._resolve),
+    def _pools(self) -> tuple[httpcore.AsyncConnectionPool, ...]:
+        context, network = httpx.create_ssl_context(), GuardedNetwork(self._guard, self._resolve)
+        return tuple(
+            httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=_CONNECTIONS // _POOLS,
+                max_keepalive_connections=_KEPT_ALIVE // _POOLS,
+                keepalive_expiry=KEEPALIVE_SECONDS,
+                network_backend=network,
+            )
+            for _ in range(_POOLS)
         )
+
+    @contextmanager
+    def _least_busy(self) -> Iterator[httpcore.AsyncConnectionPool]:
+        """A pool for one call: the first one as long as calls follow each other, so that it connects once."""
+        pool = min(self._pools, key=self._calls.__getitem__)
+        self._calls[pool] += 1
+        try:
+            yield pool
+        finally:
+            self._calls[pool] -= 1
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        if "_pool" in self.__dict__:
-            await self._pool.aclose()
+        if "_pools" in self.__dict__:
+            for pool in self._pools:
+                await pool.aclose()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Makes the call and follows at most 5 redirects, all within the request's timeout.
@@ -99,10 +123,11 @@ class GuardedHttp:
 
     async def _exchange(self, hop: _Hop) -> HttpResponse:
         try:
-            async with self._pool.stream(
-                hop.method, _wire_url(hop.url), headers=_wire_headers(hop), content=hop.content
-            ) as response:
-                return await _read(response)
+            with self._least_busy() as pool:
+                async with pool.stream(
+                    hop.method, _wire_url(hop.url), headers=_wire_headers(hop), content=hop.content
+                ) as response:
+                    return await _read(response)
         except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, ValueError) as error:
             # ValueError: a host name that TLS does not take.
             raise InvalidRequest(f"The request cannot be sent: {error}") from error

@@ -19,7 +19,7 @@ from headrace.graph.json_types import JsonObject, JsonValue
 from headrace.graph.outlook import NOTHING_YET, Caps, Fork, Outlook, tally_with
 from headrace.graph.plan import Plan, make_plan
 from headrace.graph.prospects import Prospects, prospects
-from headrace.graph.soundness import analyse, soundness
+from headrace.graph.soundness import analyse, is_plain, soundness
 from headrace.graph.states import TaskStatus
 from headrace.graph.validate import require_valid
 from support.build import edge, if_else, node, workflow
@@ -442,3 +442,35 @@ def test_every_node_type_says_how_its_branches_go() -> None:
     assert forks[1] == Fork(("out-a",), is_exclusive=False)
     assert (forks[2].labels, forks[3]) == ((), Fork())
     assert not any(RULES.has_body(one) for one in document.nodes)
+
+
+@given(st.randoms(use_true_random=False), st.integers(1, 9))
+def test_where_it_is_not_looked_there_is_nothing_to_find(chance: random.Random, size: int) -> None:
+    names = [f"n{number}" for number in range(size)]
+    edges = [
+        edge(source, target)
+        for target in range(1, size)
+        for source, target in {(names[chance.randrange(target)], names[target]) for _ in range(2)}
+    ]
+    definition = definition_of([node(name) for name in names], edges)
+    found = analyse(definition, RULES)
+    assert is_plain(definition, RULES)
+    assert (found.never, found.starved, found.missing, found.unknown) == ([], {}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("mark", "line"),
+    [
+        ({"allowFailure": True}, {}),
+        ({"finally": True}, {}),
+        ({"join": "all_done"}, {}),
+        ({}, {"on": "always"}),
+    ],
+)
+def test_it_is_looked_where_a_node_may_run_although_another_did_not(
+    mark: JsonObject, line: JsonObject
+) -> None:
+    free = {} if mark.get("finally") else line
+    nodes = [node("a"), node("b"), node("c", **mark)]
+    edges = [edge("a", "b", **free)] if mark.get("finally") else [edge("a", "b"), edge("b", "c", **line)]
+    assert not is_plain(definition_of(nodes, edges), RULES)
