@@ -5,7 +5,7 @@
 
 BIN := .venv/bin
 WORKERS ?= 2
-TESTERS ?= 2
+TESTERS ?= 3
 SOURCES := app worker tests tools benchmarks
 
 # The first Python that is new enough. `make PYTHON=/path/to/python3.12` names another.
@@ -42,7 +42,7 @@ scale: setup ## Set the number of worker processes: make scale WORKERS=5
 		$(COMPOSE) up -d --no-recreate --scale worker=$(WORKERS) worker; \
 	else $(BIN)/headrace scale $(WORKERS); fi
 
-test: setup ## Run every test, in two processes: make test TESTERS=4
+test: setup ## Run every test, in three processes: make test TESTERS=2
 	$(BIN)/pytest -n $(TESTERS) --dist loadscope
 
 guards: setup ## Take each guard out of a copy of the code: a test must turn red
