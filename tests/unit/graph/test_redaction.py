@@ -15,7 +15,10 @@ from headrace.graph.redaction import HIDDEN, SHORTEST, Redaction
 from headrace.graph.states import RunStatus
 
 SECRET = 'p/ss "wörd"+='
-secrets = st.text(st.characters(exclude_characters="*"), min_size=SHORTEST, max_size=30)
+# The doors let no half of a surrogate pair in.
+secrets = st.text(
+    st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=SHORTEST, max_size=30
+)
 
 
 @pytest.mark.parametrize(
